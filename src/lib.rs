@@ -1,0 +1,3 @@
+//! verifa-mcp.
+pub mod emulator;
+pub mod verifa;

@@ -1,0 +1,124 @@
+//! The organization's secret key and the environment that it belongs to.
+//!
+//! A key is read once, kept out of every `Debug` and error by its type, and leaves only as a header marked sensitive.
+
+use std::{fmt, str::FromStr};
+
+use reqwest::header::HeaderValue;
+
+/// The two separate worlds of Verifa: a key of one gets 404 for a session of the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// `vk_sandbox_…`: for integrating and testing.
+    Sandbox,
+    /// `vk_live_…`: real people.
+    Live,
+}
+
+impl Environment {
+    const ALL: [Self; 2] = [Self::Sandbox, Self::Live];
+
+    /// The name that Verifa uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sandbox => "sandbox",
+            Self::Live => "live",
+        }
+    }
+
+    /// The environment that this one is not.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Sandbox => Self::Live,
+            Self::Live => Self::Sandbox,
+        }
+    }
+
+    /// How a key of this environment begins.
+    pub const fn key_prefix(self) -> &'static str {
+        match self {
+            Self::Sandbox => "vk_sandbox_",
+            Self::Live => "vk_live_",
+        }
+    }
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// Text that names no environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be sandbox or live")]
+pub struct UnknownEnvironment;
+
+impl FromStr for Environment {
+    type Err = UnknownEnvironment;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|environment| environment.as_str() == text).ok_or(UnknownEnvironment)
+    }
+}
+
+/// Why a text is no secret key. Never repeats the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidApiKey {
+    /// The client passed its own placeholder on, as `${VERIFA_API_KEY}`.
+    #[error("is an unexpanded placeholder (${{…}}): the client did not fill it in; put the key itself there, or set the variable that it names")]
+    Placeholder,
+    /// `vk_pub_…`
+    #[error("is a publishable key (vk_pub_…), which cannot resume sessions; use the secret key, vk_sandbox_… or vk_live_…")]
+    Publishable,
+    /// Neither of the two prefixes.
+    #[error("is not a Verifa secret key: it must begin with vk_sandbox_ or vk_live_")]
+    Prefix,
+    /// A character that no header may carry, nothing behind the prefix, or too long.
+    #[error("is damaged: behind vk_sandbox_ or vk_live_ must come visible ASCII characters without spaces, 256 at most in all; copy it again")]
+    Damaged,
+}
+
+/// An organization's secret key, `vk_sandbox_…` or `vk_live_…`.
+#[derive(Debug, Clone)]
+pub struct ApiKey {
+    header: HeaderValue,
+    environment: Environment,
+}
+
+impl ApiKey {
+    /// The longest key that is accepted, in characters. Verifa documents none.
+    pub const MAX_LENGTH: usize = 256;
+
+    /// The environment that the key's prefix names.
+    pub fn environment(&self) -> Environment {
+        self.environment
+    }
+
+    /// The value of `X-API-Key`, marked so that no HTTP layer prints it.
+    pub(super) fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+}
+
+impl FromStr for ApiKey {
+    type Err = InvalidApiKey;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with('$') || text.contains("${") {
+            return Err(InvalidApiKey::Placeholder);
+        }
+        if text.starts_with("vk_pub_") {
+            return Err(InvalidApiKey::Publishable);
+        }
+        let (environment, rest) = Environment::ALL
+            .into_iter()
+            .find_map(|environment| Some((environment, text.strip_prefix(environment.key_prefix())?)))
+            .ok_or(InvalidApiKey::Prefix)?;
+        let sound =
+            !rest.is_empty() && text.len() <= Self::MAX_LENGTH && rest.bytes().all(|byte| byte.is_ascii_graphic());
+        let mut header = HeaderValue::from_str(text).map_err(|_| InvalidApiKey::Damaged)?;
+        header.set_sensitive(true);
+        sound.then_some(Self { header, environment }).ok_or(InvalidApiKey::Damaged)
+    }
+}

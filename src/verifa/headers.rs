@@ -1,0 +1,140 @@
+//! The three optional headers of Verifa's endpoints, each a type that refuses a bad value when it is made.
+//!
+//! `Verifa-Version`, `Key-Inflection` and `Idempotency-Key`, as on the endpoint's reference page. They are parsed here
+//! and nowhere else, and hold no secret.
+
+use std::{fmt, str::FromStr};
+
+use heck::{ToKebabCase, ToLowerCamelCase, ToSnakeCase};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// A value that a header cannot take; says what is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidHeader(&'static str);
+
+/// `Idempotency-Key`: the same key with the same parameters gives the original answer again for 24 hours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// The longest key, in characters (the endpoint's page: "<=255 characters").
+    pub const MAX_LENGTH: usize = 255;
+    /// What a key may be, in words.
+    pub const ALLOWED: &str = "1 to 255 visible ASCII characters, no spaces";
+
+    /// A key that nobody has used: a random UUID.
+    pub fn generate() -> Self {
+        Self(Uuid::new_v4().to_string())
+    }
+
+    /// The key as it is sent.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for IdempotencyKey {
+    type Err = InvalidHeader;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let allowed = (1..=Self::MAX_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        allowed.then(|| Self(text.to_owned())).ok_or(InvalidHeader(Self::ALLOWED))
+    }
+}
+
+/// `Verifa-Version`: the date of an API version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiVersion(String);
+
+impl ApiVersion {
+    /// What a version may be, in words.
+    pub const ALLOWED: &str = "a date of the form YYYY-MM-DD, for example 2026-01-01";
+
+    /// The version as it is sent.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ApiVersion {
+    type Err = InvalidHeader;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // The calendar library reads other forms too (20260101, +002026-01-01); the length leaves this one.
+        let date = (text.len() == 10).then(|| text.parse::<jiff::civil::Date>().ok()).flatten();
+        match date {
+            Some(date) if date.to_string() == text => Ok(Self(text.to_owned())),
+            _ => Err(InvalidHeader(Self::ALLOWED)),
+        }
+    }
+}
+
+/// `Key-Inflection`: the casing of the keys in an answer's body.
+///
+/// An organization may have another default than the documented `snake`, so the header is always sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeyInflection {
+    /// `capture_url`
+    #[default]
+    Snake,
+    /// `captureUrl`
+    Camel,
+    /// `capture-url`
+    Kebab,
+}
+
+impl KeyInflection {
+    /// Every casing, in the order of the documentation.
+    pub const ALL: [Self; 3] = [Self::Snake, Self::Camel, Self::Kebab];
+    /// What an inflection may be, in words.
+    pub const ALLOWED: &str = "snake, camel or kebab";
+
+    /// The inflection as it is sent.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Snake => "snake",
+            Self::Camel => "camel",
+            Self::Kebab => "kebab",
+        }
+    }
+
+    /// A key in this casing.
+    pub fn inflect(self, key: &str) -> String {
+        match self {
+            Self::Snake => key.to_snake_case(),
+            Self::Camel => key.to_lower_camel_case(),
+            Self::Kebab => key.to_kebab_case(),
+        }
+    }
+
+    /// The value with all keys of its objects, at any depth, in this casing.
+    pub fn inflect_keys(self, value: Value) -> Value {
+        match value {
+            Value::Object(fields) => fields
+                .into_iter()
+                .map(|(key, field)| (self.inflect(&key), self.inflect_keys(field)))
+                .collect(),
+            Value::Array(items) => items.into_iter().map(|item| self.inflect_keys(item)).collect(),
+            other => other,
+        }
+    }
+}
+
+impl fmt::Display for KeyInflection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl FromStr for KeyInflection {
+    type Err = InvalidHeader;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|inflection| inflection.as_str() == text)
+            .ok_or(InvalidHeader(Self::ALLOWED))
+    }
+}

@@ -1,0 +1,29 @@
+//! Facts of Verifa's wire format that more than one place needs: header names, paths, error codes.
+//!
+//! The client speaks them and the emulator answers them; nothing else is shared between the two. Sources: the
+//! endpoint's reference page and the API guides (docs.withverifa.com).
+
+/// Where the REST API begins, below the host.
+pub const API_PATH: &str = "/api/v1";
+
+/// Carries the organization's secret key.
+pub const API_KEY: &str = "x-api-key";
+/// Carries the date of the API version, `YYYY-MM-DD`; absent: the version pinned to the key.
+pub const VERIFA_VERSION: &str = "verifa-version";
+/// Asks for the casing of the answer's keys.
+pub const KEY_INFLECTION: &str = "key-inflection";
+/// Makes a repeated request harmless for 24 hours.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Calls that remain in this minute; every answer carries it.
+pub const RATE_LIMIT_REMAINING: &str = "x-ratelimit-remaining";
+/// Calls per minute.
+pub const RATE_LIMIT_LIMIT: &str = "x-ratelimit-limit";
+/// When the minute is over, in Unix seconds.
+pub const RATE_LIMIT_RESET: &str = "x-ratelimit-reset";
+
+/// The `error` code of a 422 for an idempotency key that was used with other parameters.
+pub const IDEMPOTENCY_MISMATCH: &str = "idempotency_mismatch";
+
+/// Prefixes of Verifa's secrets: keys and capture tokens. Text with one of these is never repeated.
+pub const SECRET_PREFIXES: [&str; 4] = ["vk_live_", "vk_sandbox_", "vk_pub_", "tok_"];
