@@ -1,0 +1,297 @@
+//! The HTTP client: sends one request for one call, repeats it where that helps, and reads what comes back.
+//!
+//! It never follows a redirect (the key would go along), never reads more than a mebibyte, and never logs a URL, a
+//! header or a body.
+
+use std::{
+    sync::OnceLock,
+    time::{Duration, SystemTime},
+};
+
+use jiff::Timestamp;
+use reqwest::{
+    Certificate, Method, Request, Response, Url,
+    header::{ACCEPT, DATE, HeaderName, HeaderValue, RETRY_AFTER},
+};
+use serde_json::Value;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep_until, timeout, timeout_at},
+};
+
+use super::{
+    Answer, ApiKey, BaseUrl, BodyFault, ConnectFault, Error, Failure, KeyInflection, RateLimits, Refusal, ResumeRequest,
+    ResumedSession, SetupFault,
+    retry::{self, Decision, Progress},
+    wire,
+};
+
+/// The largest answer that is read, in bytes.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// What a client is made of.
+#[derive(Debug, Clone)]
+pub struct ClientSettings {
+    /// Where the API is.
+    pub base_url: BaseUrl,
+    /// Certificate authorities to trust besides the system's.
+    pub extra_authorities: Vec<Certificate>,
+    /// All attempts of one call together.
+    pub retry_budget: Duration,
+    /// Until a connection stands.
+    pub connect_timeout: Duration,
+    /// One attempt, from its first byte to the answer's last.
+    pub attempt_timeout: Duration,
+    /// Requests at once.
+    pub max_upstream: usize,
+}
+
+/// A wait between two attempts.
+#[derive(Debug)]
+pub struct Wait<'a> {
+    /// The attempt that failed, counted from 1.
+    pub attempt: u32,
+    /// Why it failed.
+    pub error: &'a Error,
+    /// How long the wait is.
+    pub delay: Duration,
+}
+
+/// Verifa's API. One for the process, whosever key a call is made with.
+#[derive(Debug)]
+pub struct Client {
+    settings: ClientSettings,
+    proxy: Option<String>,
+    // Made when first needed: loading root certificates is half of a cold start.
+    http: OnceLock<Result<reqwest::Client, SetupFault>>,
+    permits: Semaphore,
+}
+
+impl Client {
+    /// A client that has not connected yet.
+    pub fn new(settings: ClientSettings) -> Self {
+        let proxy = proxy_of(&settings.base_url);
+        let permits = Semaphore::new(settings.max_upstream);
+        Self { settings, proxy, http: OnceLock::new(), permits }
+    }
+
+    /// What this client was made of.
+    pub fn settings(&self) -> &ClientSettings {
+        &self.settings
+    }
+
+    /// The proxy that requests go through, as `host:port`.
+    pub fn proxy(&self) -> Option<&str> {
+        self.proxy.as_deref()
+    }
+
+    /// Resumes a session: `POST /api/v1/sessions/{session_id}/resume`, repeated within the budget.
+    ///
+    /// `on_wait` is told of each wait, and given at most that wait's time. Dropping the future stops the request.
+    ///
+    /// # Errors
+    /// The last attempt's error, and whether the session may have been resumed all the same.
+    pub async fn resume(
+        &self,
+        key: &ApiKey,
+        resume: &ResumeRequest,
+        on_wait: impl AsyncFn(Wait<'_>),
+    ) -> Result<Answer<ResumedSession>, Failure> {
+        let url = self.settings.base_url.endpoint(&["sessions", resume.session_id.as_str(), "resume"]);
+        let mut request = request(Method::POST, url, key);
+        set_header(&mut request, wire::KEY_INFLECTION, resume.key_inflection.as_str());
+        set_header(&mut request, wire::IDEMPOTENCY_KEY, resume.idempotency_key.as_str());
+        if let Some(version) = &resume.verifa_version {
+            set_header(&mut request, wire::VERIFA_VERSION, version.as_str());
+        }
+        self.repeat(&request, ResumedSession::read, on_wait).await
+    }
+
+    /// Asks what the key may do: `GET /api/v1/rate-limits`, once.
+    ///
+    /// # Errors
+    /// Why there is no usable answer.
+    pub async fn rate_limits(&self, key: &ApiKey) -> Result<Answer<RateLimits>, Error> {
+        let mut request = request(Method::GET, self.settings.base_url.endpoint(&["rate-limits"]), key);
+        set_header(&mut request, wire::KEY_INFLECTION, KeyInflection::Snake.as_str());
+        self.attempt(&request, Instant::now() + self.settings.attempt_timeout, RateLimits::read).await
+    }
+
+    async fn repeat<T>(
+        &self,
+        request: &Request,
+        read: fn(&Value) -> Result<T, BodyFault>,
+        on_wait: impl AsyncFn(Wait<'_>),
+    ) -> Result<Answer<T>, Failure> {
+        let budget = self.settings.retry_budget;
+        let started = Instant::now();
+        let mut attempts = 0;
+        let mut outcome_open = false;
+        loop {
+            attempts += 1;
+            let error = match self.attempt(request, started + budget, read).await {
+                Ok(answer) => return Ok(Answer { attempts, ..answer }),
+                Err(error) => error,
+            };
+            let elapsed = started.elapsed();
+            let progress = Progress { attempts, elapsed, outcome_open };
+            outcome_open |= error.leaves_outcome_open();
+            match retry::decide(&error, progress, budget, fastrand::f64()) {
+                Decision::Stop => return Err(Failure { error, attempts, elapsed, may_have_succeeded: outcome_open }),
+                Decision::WaitFor(delay) => {
+                    tracing::info!(attempt = attempts, %error, wait_ms = delay.as_millis(), "attempt failed, will repeat");
+                    let end = Instant::now() + delay;
+                    // Whoever listens cannot hold the call up.
+                    let _ = timeout_at(end, on_wait(Wait { attempt: attempts, error: &error, delay })).await;
+                    sleep_until(end).await;
+                }
+            }
+        }
+    }
+
+    async fn attempt<T>(
+        &self,
+        request: &Request,
+        deadline: Instant,
+        read: fn(&Value) -> Result<T, BodyFault>,
+    ) -> Result<Answer<T>, Error> {
+        let http = self.http.get_or_init(|| self.make_http()).as_ref().map_err(|fault| Error::Setup(*fault))?;
+        let _permit = timeout_at(deadline, self.permits.acquire()).await.ok().and_then(Result::ok).ok_or(Error::Busy)?;
+        let limit = self.settings.attempt_timeout.min(deadline.saturating_duration_since(Instant::now()));
+        // A request without a body can always be cloned.
+        let request = request.try_clone().ok_or(Error::Interrupted)?;
+        let exchange = async {
+            let response = http.execute(request).await.map_err(|error| self.transport_error(&error, limit))?;
+            self.read_answer(response, read, limit).await
+        };
+        timeout(limit, exchange).await.unwrap_or(Err(Error::TimedOut(limit)))
+    }
+
+    async fn read_answer<T>(
+        &self,
+        mut response: Response,
+        read: fn(&Value) -> Result<T, BodyFault>,
+        limit: Duration,
+    ) -> Result<Answer<T>, Error> {
+        let status = response.status();
+        let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let date = header(DATE).and_then(|value| httpdate::parse_http_date(value).ok());
+        let now = date.unwrap_or_else(SystemTime::now);
+        let retry_after = header(RETRY_AFTER).and_then(|value| retry::read_retry_after(value, now));
+        let body = match read_body(&mut response).await {
+            Ok(Some(bytes)) => serde_json::from_slice(&bytes).map_err(|_| BodyFault::NotJson),
+            Ok(None) => Err(BodyFault::TooLarge),
+            Err(error) if status.is_success() => return Err(self.transport_error(&error, limit)),
+            // The status says enough; the rest of its body is not worth a repetition.
+            Err(_) => Err(BodyFault::NotJson),
+        };
+        let body = body.map(|body| KeyInflection::Snake.inflect_keys(body));
+        if !status.is_success() {
+            return Err(Error::Refused(Refusal::read(status, &body.unwrap_or_default(), retry_after)));
+        }
+        let value = body.and_then(|body| read(&body)).map_err(Error::Unreadable)?;
+        let date = date.and_then(|date| Timestamp::try_from(date).ok());
+        Ok(Answer { value, attempts: 1, date, received: Timestamp::now() })
+    }
+
+    fn make_http(&self) -> Result<reqwest::Client, SetupFault> {
+        let base_url = &self.settings.base_url;
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(self.settings.connect_timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never());
+        if base_url.is_loopback() {
+            builder = builder.no_proxy();
+        }
+        builder = if base_url.is_https() {
+            builder.tls_certs_merge(self.settings.extra_authorities.clone())
+        } else {
+            // No certificate is ever looked at, so a computer without any will do.
+            builder.tls_certs_only([])
+        };
+        builder.build().map_err(|_| SetupFault::RootCertificates)
+    }
+
+    /// What a transport error means. Only its class is kept: its text holds the URL.
+    fn transport_error(&self, error: &reqwest::Error, limit: Duration) -> Error {
+        let unreachable = |fault| Error::Unreachable { fault, proxy: self.proxy.clone() };
+        if !error.is_connect() {
+            return if error.is_timeout() { Error::TimedOut(limit) } else { Error::Interrupted };
+        }
+        if error.is_dns() {
+            return unreachable(ConnectFault::Dns);
+        }
+        if let Some(tls) = cause::<rustls::Error>(error) {
+            return unreachable(tls_fault(tls));
+        }
+        unreachable(if error.is_timeout() { ConnectFault::TimedOut } else { ConnectFault::Refused })
+    }
+}
+
+fn request(method: Method, url: Url, key: &ApiKey) -> Request {
+    let mut request = Request::new(method, url);
+    request.headers_mut().insert(wire::API_KEY, key.header());
+    set_header(&mut request, ACCEPT.as_str(), "application/json");
+    request
+}
+
+/// Sets a header to a value whose type has made sure that a header can carry it.
+fn set_header(request: &mut Request, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        request.headers_mut().insert(name, value);
+    }
+}
+
+/// The whole body; `None` where it is larger than [`MAX_BODY`].
+async fn read_body(response: &mut Response) -> reqwest::Result<Option<Vec<u8>>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
+}
+
+fn tls_fault(error: &rustls::Error) -> ConnectFault {
+    use rustls::{CertificateError, Error::InvalidCertificate};
+
+    match error {
+        InvalidCertificate(CertificateError::UnknownIssuer) => ConnectFault::UnknownAuthority,
+        InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => {
+            ConnectFault::CertificateName
+        }
+        InvalidCertificate(
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. },
+        ) => ConnectFault::CertificateDate,
+        _ => ConnectFault::Tls,
+    }
+}
+
+/// The first error of this type in the chain, looking into I/O errors, which hide what they wrap from `source`.
+fn cause<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = wrapped.map(|inner| inner as _).or_else(|| error.source());
+    }
+    None
+}
+
+/// The proxy that the environment names for this URL. Loopback never goes through one.
+fn proxy_of(base_url: &BaseUrl) -> Option<String> {
+    if base_url.is_loopback() {
+        return None;
+    }
+    let uri = base_url.as_str().parse().ok()?;
+    let proxy = hyper_util::client::proxy::matcher::Matcher::from_env().intercept(&uri)?;
+    proxy.uri().authority().map(ToString::to_string)
+}

@@ -1,0 +1,125 @@
+//! Text that came from outside, made harmless when it is read: one line, visible characters only, capped, no secrets.
+//!
+//! Error details, statuses and whatever an agent sent go through here before anybody reads them. It is data, never an
+//! instruction; whoever shows it quotes it.
+
+use std::fmt;
+
+use icu_properties::{
+    CodePointMapData, CodePointSetData,
+    props::{DefaultIgnorableCodePoint, GeneralCategory},
+};
+
+use super::wire::SECRET_PREFIXES;
+
+/// One line of cleaned text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutsideText(String);
+
+impl OutsideText {
+    /// The longest text that is kept, in characters.
+    pub const MAX_LENGTH: usize = 300;
+
+    /// Cleans a text and keeps at most [`Self::MAX_LENGTH`] characters of it.
+    pub fn new(text: &str) -> Self {
+        Self::capped(text, Self::MAX_LENGTH)
+    }
+
+    /// Cleans a text and keeps at most so many characters of it; what was cut is shown as an ellipsis.
+    pub fn capped(text: &str, length: usize) -> Self {
+        // Enough to fill the line whatever cleaning takes out, without walking through a megabyte.
+        let visible: String = text.chars().take(length.saturating_mul(8)).map(visible_or_space).collect();
+        let words: Vec<_> = visible.split_whitespace().map(without_secret).collect();
+        let line = words.join(" ");
+        match line.char_indices().nth(length) {
+            Some((end, _)) => Self(line.get(..end).unwrap_or_default().trim_end().to_owned() + "…"),
+            None => Self(line),
+        }
+    }
+
+    /// The text, or `None` where nothing visible is left.
+    pub fn non_empty(self) -> Option<Self> {
+        (!self.0.is_empty()).then_some(self)
+    }
+
+    /// The cleaned text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for OutsideText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+fn visible_or_space(character: char) -> char {
+    use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, Surrogate, Unassigned};
+
+    let category = CodePointMapData::<GeneralCategory>::new().get(character);
+    let invisible = CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
+        || matches!(category, Control | Format | LineSeparator | ParagraphSeparator | PrivateUse | Surrogate | Unassigned);
+    if invisible { ' ' } else { character }
+}
+
+fn without_secret(word: &str) -> String {
+    match SECRET_PREFIXES.iter().filter_map(|prefix| word.find(prefix)).min() {
+        Some(start) => word.get(..start).unwrap_or_default().to_owned() + "[secret removed]",
+        None => word.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn control_and_invisible_characters_are_removed() {
+        let cases = [
+            ("plain", "plain"),
+            ("two\r\nlines\tand tabs", "two lines and tabs"),
+            ("\u{1b}[31mred\u{1b}[0m", "[31mred [0m"),
+            ("right\u{202e}left", "right left"),
+            ("tags\u{e0049}\u{e0047}", "tags"),
+            ("zero\u{200b}width\u{feff}", "zero width"),
+            ("   ", ""),
+            ("Zoë 東京 🙂", "Zoë 東京 🙂"),
+        ];
+        for (text, cleaned) in cases {
+            assert_eq!(OutsideText::new(text).as_str(), cleaned);
+        }
+    }
+
+    #[test]
+    fn keys_and_tokens_are_removed() {
+        let text = OutsideText::new("key vk_live_abc, see https://app.example/verify/tok_123 now");
+        assert_eq!(text.as_str(), "key [secret removed] see https://app.example/verify/[secret removed] now");
+    }
+
+    #[test]
+    fn long_text_is_cut_with_an_ellipsis() {
+        assert_eq!(OutsideText::capped("abcdef", 3).as_str(), "abc…");
+        assert_eq!(OutsideText::capped("abc", 3).as_str(), "abc");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_becomes_one_short_visible_line(text in any::<String>()) {
+            let cleaned = OutsideText::new(&text);
+            prop_assert!(cleaned.as_str().chars().count() <= OutsideText::MAX_LENGTH + 1);
+            let hidden = |c: char| c.is_control() || ('\u{200b}'..='\u{200f}').contains(&c) || c == '\u{202e}';
+            let shows_all = !cleaned.as_str().contains(hidden);
+            prop_assert!(shows_all);
+            prop_assert_eq!(OutsideText::new(cleaned.as_str()), cleaned);
+        }
+
+        #[test]
+        fn no_secret_survives(before in ".*", secret in "vk_(live|sandbox|pub)_[a-z0-9]{1,20}|tok_[a-z0-9]{1,20}", after in ".*") {
+            let cleaned = OutsideText::new(&format!("{before}{secret}{after}"));
+            prop_assert!(!cleaned.as_str().contains(&secret));
+        }
+    }
+}

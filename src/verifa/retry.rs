@@ -1,0 +1,220 @@
+//! Whether a failed attempt is repeated, and after how long: one pure decision.
+//!
+//! Repeated is what may pass by itself: connections that failed or broke, timeouts, 429 and 500, 502, 503, 504.
+//! Repeating is safe because every attempt of a call carries the same idempotency key.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::StatusCode;
+
+use super::{ConnectFault, Error};
+
+/// The first backoff's upper end.
+const BASE: Duration = Duration::from_millis(250);
+/// The upper end of every later backoff.
+const CAP: Duration = Duration::from_secs(5);
+
+/// What comes after a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    Stop,
+    WaitFor(Duration),
+}
+
+/// What a call has behind it when an attempt fails.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Progress {
+    /// Attempts so far, this one included.
+    pub(super) attempts: u32,
+    /// Time since the first attempt began.
+    pub(super) elapsed: Duration,
+    /// Whether an earlier attempt may have been carried out.
+    pub(super) outcome_open: bool,
+}
+
+/// Decides after `error`. `jitter`, from 0 to 1, picks the place within the backoff (full jitter); the wait is never
+/// shorter than `Retry-After` and never reaches the end of the budget.
+pub(super) fn decide(error: &Error, progress: Progress, budget: Duration, jitter: f64) -> Decision {
+    if !is_repeated(error, progress.outcome_open) {
+        return Decision::Stop;
+    }
+    let doublings = progress.attempts.saturating_sub(1).min(16);
+    let backoff = BASE.saturating_mul(1 << doublings).min(CAP).mul_f64(jitter.clamp(0.0, 1.0));
+    let wait = backoff.max(asked_to_wait(error).unwrap_or_default());
+    if progress.elapsed.saturating_add(wait) >= budget { Decision::Stop } else { Decision::WaitFor(wait) }
+}
+
+fn is_repeated(error: &Error, outcome_open: bool) -> bool {
+    match error {
+        Error::TimedOut(_) | Error::Interrupted => true,
+        Error::Unreachable { fault, .. } => match fault {
+            ConnectFault::Dns | ConnectFault::TimedOut | ConnectFault::Refused | ConnectFault::Tls => true,
+            // A certificate does not change within seconds.
+            ConnectFault::UnknownAuthority | ConnectFault::CertificateDate | ConnectFault::CertificateName => false,
+        },
+        Error::Refused(refusal) => match refusal.status {
+            StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::INTERNAL_SERVER_ERROR
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => true,
+            // The earlier attempt of this very call may be the conflict.
+            StatusCode::CONFLICT => outcome_open,
+            _ => false,
+        },
+        // The budget went by while waiting for a permit.
+        Error::Busy => false,
+        // The same again would come back.
+        Error::Setup(_) | Error::Unreadable(_) => false,
+    }
+}
+
+fn asked_to_wait(error: &Error) -> Option<Duration> {
+    match error {
+        Error::Refused(refusal) => refusal.retry_after,
+        _ => None,
+    }
+}
+
+/// Reads `Retry-After`: seconds, or a date (RFC 9110, 10.2.3) seen from `now`. A date that has passed is zero.
+pub(super) fn read_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More seconds than fit are still a wait, never none.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::verifa::{BodyFault, Refusal, SetupFault};
+
+    const BUDGET: Duration = Duration::from_secs(20);
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn status(status: u16, retry_after: Option<u64>) -> Error {
+        let status = StatusCode::from_u16(status).expect("a status");
+        Error::Refused(Refusal { status, code: None, detail: None, retry_after: retry_after.map(seconds) })
+    }
+
+    fn unreachable(fault: ConnectFault) -> Error {
+        Error::Unreachable { fault, proxy: None }
+    }
+
+    #[test]
+    fn what_may_pass_by_itself_is_repeated_and_nothing_else() {
+        let cases = [
+            (Error::TimedOut(seconds(10)), true),
+            (Error::Interrupted, true),
+            (unreachable(ConnectFault::Dns), true),
+            (unreachable(ConnectFault::Refused), true),
+            (unreachable(ConnectFault::TimedOut), true),
+            (unreachable(ConnectFault::Tls), true),
+            (unreachable(ConnectFault::UnknownAuthority), false),
+            (unreachable(ConnectFault::CertificateDate), false),
+            (unreachable(ConnectFault::CertificateName), false),
+            (Error::Setup(SetupFault::RootCertificates), false),
+            (Error::Busy, false),
+            (Error::Unreadable(BodyFault::NotJson), false),
+            (status(301, None), false),
+            (status(400, None), false),
+            (status(401, None), false),
+            (status(403, None), false),
+            (status(404, None), false),
+            (status(409, None), false),
+            (status(422, None), false),
+            (status(429, None), true),
+            (status(500, None), true),
+            (status(501, None), false),
+            (status(502, None), true),
+            (status(503, None), true),
+            (status(504, None), true),
+        ];
+        for (error, repeated) in cases {
+            let progress = Progress { attempts: 1, elapsed: seconds(0), outcome_open: false };
+            let decision = decide(&error, progress, BUDGET, 1.0);
+            assert_eq!(decision != Decision::Stop, repeated, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_conflict_is_repeated_only_after_an_attempt_whose_outcome_is_unknown() {
+        for (outcome_open, expected) in [(false, Decision::Stop), (true, Decision::WaitFor(BASE))] {
+            let progress = Progress { attempts: 1, elapsed: seconds(0), outcome_open };
+            assert_eq!(decide(&status(409, None), progress, BUDGET, 1.0), expected);
+        }
+    }
+
+    #[test]
+    fn the_wait_doubles_keeps_retry_after_and_stays_inside_the_budget() {
+        let milliseconds = Duration::from_millis;
+        let cases = [
+            // attempts, elapsed, jitter, retry-after, expected
+            (1, 0, 1.0, None, Decision::WaitFor(milliseconds(250))),
+            (1, 0, 0.5, None, Decision::WaitFor(milliseconds(125))),
+            (1, 0, 0.0, None, Decision::WaitFor(milliseconds(0))),
+            (2, 0, 1.0, None, Decision::WaitFor(milliseconds(500))),
+            (4, 0, 1.0, None, Decision::WaitFor(milliseconds(2_000))),
+            (6, 0, 1.0, None, Decision::WaitFor(CAP)),
+            (u32::MAX, 0, 1.0, None, Decision::WaitFor(CAP)),
+            (1, 0, 0.0, Some(3), Decision::WaitFor(seconds(3))),
+            (6, 0, 1.0, Some(3), Decision::WaitFor(CAP)),
+            (1, 16, 0.0, Some(3), Decision::WaitFor(seconds(3))),
+            (1, 17, 0.0, Some(3), Decision::Stop),
+            (1, 0, 0.0, Some(20), Decision::Stop),
+            (1, 0, 0.0, Some(u64::MAX), Decision::Stop),
+            (9, 16, 1.0, None, Decision::Stop),
+            (1, 20, 0.0, None, Decision::Stop),
+        ];
+        for (attempts, elapsed, jitter, retry_after, expected) in cases {
+            let progress = Progress { attempts, elapsed: seconds(elapsed), outcome_open: false };
+            let decision = decide(&status(429, retry_after), progress, BUDGET, jitter);
+            assert_eq!(decision, expected, "{attempts} {elapsed} {jitter} {retry_after:?}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds_and_as_a_date() {
+        let now = httpdate::parse_http_date("Wed, 21 Oct 2026 07:28:00 GMT").expect("a date");
+        let cases = [
+            ("0", Some(seconds(0))),
+            (" 120 ", Some(seconds(120))),
+            ("99999999999999999999999", Some(Duration::from_secs(u64::MAX))),
+            ("Wed, 21 Oct 2026 07:28:30 GMT", Some(seconds(30))),
+            ("Wednesday, 21-Oct-26 07:28:30 GMT", Some(seconds(30))),
+            ("Wed, 21 Oct 2026 07:27:00 GMT", Some(seconds(0))),
+            ("", None),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(read_retry_after(value, now), expected, "{value:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn retry_after_never_panics_and_keeps_whole_seconds(text in any::<String>(), number in any::<u64>()) {
+            let _ = read_retry_after(&text, SystemTime::UNIX_EPOCH);
+            prop_assert_eq!(read_retry_after(&number.to_string(), SystemTime::UNIX_EPOCH), Some(seconds(number)));
+        }
+
+        #[test]
+        fn no_wait_reaches_the_end_of_the_budget(attempts in 1u32.., elapsed in 0u64..30, asked in proptest::option::of(any::<u64>()), jitter in 0.0..1.0f64) {
+            let progress = Progress { attempts, elapsed: seconds(elapsed), outcome_open: false };
+            if let Decision::WaitFor(wait) = decide(&status(429, asked), progress, BUDGET, jitter) {
+                prop_assert!(seconds(elapsed) + wait < BUDGET);
+                prop_assert!(wait >= seconds(asked.unwrap_or_default()));
+            }
+        }
+    }
+}
