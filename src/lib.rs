@@ -1,3 +1,5 @@
 //! verifa-mcp.
 pub mod emulator;
+pub mod server;
+pub mod tools;
 pub mod verifa;

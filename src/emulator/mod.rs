@@ -1,1 +1,148 @@
-//! The local Verifa.
+//! A local Verifa API with real HTTP, to develop, demonstrate and test against.
+//!
+//! It does what Verifa's documentation says of the endpoints that this project uses; what the documentation leaves open
+//! is in `assumptions.rs`. It listens on loopback only, says in every answer what it is, and knows the client through
+//! HTTP alone.
+
+mod answer;
+mod api;
+mod assumptions;
+mod guard;
+mod idempotency;
+mod ledger;
+mod links;
+mod pages;
+mod picture;
+mod rate_limits;
+mod sessions;
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    routing::{any, get},
+};
+use jiff::SignedDuration;
+use tokio::net::TcpListener;
+
+pub use sessions::demo_sessions;
+
+use self::{idempotency::Idempotency, rate_limits::RateLimits, sessions::Sessions};
+use crate::verifa::wire;
+
+/// Where the emulator listens unless told otherwise.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8788);
+/// How long a capture link works unless told otherwise; Verifa's own default.
+pub const DEFAULT_LINK_LIFETIME: Duration = Duration::from_secs(20 * 60);
+/// A key that the emulator accepts. It is no secret: so is every other sandbox key, except one.
+pub const SANDBOX_KEY: &str = "vk_sandbox_emulator";
+
+/// How an emulator is to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// A loopback address; port 0 takes a free port.
+    pub listen: SocketAddr,
+    /// How long a capture link works.
+    pub link_lifetime: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { listen: DEFAULT_LISTEN, link_lifetime: DEFAULT_LINK_LIFETIME }
+    }
+}
+
+/// Why an emulator cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Others could reach it: it accepts any key.
+    #[error("the emulator listens on loopback only (127.0.0.1 or [::1]), not on {0}")]
+    NotLoopback(SocketAddr),
+    /// The address is taken, for one.
+    #[error("the emulator cannot listen on {0}")]
+    Io(SocketAddr, #[source] io::Error),
+}
+
+/// An emulator that holds its port, and answers once it is served.
+pub struct Emulator {
+    listener: TcpListener,
+    service: Arc<Service>,
+}
+
+impl Emulator {
+    /// Takes the port.
+    ///
+    /// # Errors
+    ///
+    /// When the address is not a loopback address, or cannot be listened on.
+    pub async fn bind(options: Options) -> Result<Self, BindError> {
+        let listen = options.listen;
+        if !listen.ip().is_loopback() {
+            return Err(BindError::NotLoopback(listen));
+        }
+        let failed = |error| BindError::Io(listen, error);
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let service = Service {
+            url: format!("http://{address}"),
+            link_lifetime: SignedDuration::try_from(options.link_lifetime).unwrap_or(SignedDuration::MAX),
+            world: Mutex::new(World::new()),
+        };
+        Ok(Self { listener, service: Arc::new(service) })
+    }
+
+    /// The base of the API and of the capture links, without a trailing slash.
+    pub fn url(&self) -> String {
+        self.service.url.clone()
+    }
+
+    /// Answers until the shutdown.
+    ///
+    /// # Errors
+    ///
+    /// When the listener fails for good.
+    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+        axum::serve(self.listener, router(self.service)).with_graceful_shutdown(shutdown).await
+    }
+}
+
+fn router(service: Arc<Service>) -> Router {
+    Router::new()
+        .route("/", get(pages::index))
+        .route("/verify/{token}", any(pages::verify))
+        .nest_service(wire::API_PATH, any(api::answer).with_state(service.clone()))
+        .fallback(pages::nothing_here)
+        .layer(axum::middleware::from_fn(guard::answer_locals_only))
+        .with_state(service)
+}
+
+struct Service {
+    url: String,
+    link_lifetime: SignedDuration,
+    world: Mutex<World>,
+}
+
+impl Service {
+    /// A handler that panicked left nothing half-done that matters here, so the lock is taken all the same.
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Everything that changes.
+struct World {
+    sessions: Sessions,
+    idempotency: Idempotency,
+    rate_limits: RateLimits,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { sessions: Sessions::new(), idempotency: Idempotency::new(), rate_limits: RateLimits::new() }
+    }
+}

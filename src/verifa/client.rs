@@ -20,8 +20,8 @@ use tokio::{
 };
 
 use super::{
-    Answer, ApiKey, BaseUrl, BodyFault, ConnectFault, Error, Failure, KeyInflection, RateLimits, Refusal, ResumeRequest,
-    ResumedSession, SetupFault,
+    Answer, ApiKey, BaseUrl, BodyFault, ConnectFault, Error, Failure, KeyInflection, RateLimits, Refusal,
+    ResumeRequest, ResumedSession, SetupFault,
     retry::{self, Decision, Progress},
     wire,
 };
@@ -48,11 +48,11 @@ pub struct ClientSettings {
 
 /// A wait between two attempts.
 #[derive(Debug)]
-pub struct Wait<'a> {
+pub struct Wait {
     /// The attempt that failed, counted from 1.
     pub attempt: u32,
     /// Why it failed.
-    pub error: &'a Error,
+    pub error: Error,
     /// How long the wait is.
     pub delay: Duration,
 }
@@ -91,11 +91,11 @@ impl Client {
     ///
     /// # Errors
     /// The last attempt's error, and whether the session may have been resumed all the same.
-    pub async fn resume(
+    pub async fn resume<F: Future<Output = ()>>(
         &self,
         key: &ApiKey,
         resume: &ResumeRequest,
-        on_wait: impl AsyncFn(Wait<'_>),
+        on_wait: impl Fn(Wait) -> F,
     ) -> Result<Answer<ResumedSession>, Failure> {
         let url = self.settings.base_url.endpoint(&["sessions", resume.session_id.as_str(), "resume"]);
         let mut request = request(Method::POST, url, key);
@@ -117,11 +117,11 @@ impl Client {
         self.attempt(&request, Instant::now() + self.settings.attempt_timeout, RateLimits::read).await
     }
 
-    async fn repeat<T>(
+    async fn repeat<T, F: Future<Output = ()>>(
         &self,
         request: &Request,
         read: fn(&Value) -> Result<T, BodyFault>,
-        on_wait: impl AsyncFn(Wait<'_>),
+        on_wait: impl Fn(Wait) -> F,
     ) -> Result<Answer<T>, Failure> {
         let budget = self.settings.retry_budget;
         let started = Instant::now();
@@ -142,7 +142,7 @@ impl Client {
                     tracing::info!(attempt = attempts, %error, wait_ms = delay.as_millis(), "attempt failed, will repeat");
                     let end = Instant::now() + delay;
                     // Whoever listens cannot hold the call up.
-                    let _ = timeout_at(end, on_wait(Wait { attempt: attempts, error: &error, delay })).await;
+                    let _ = timeout_at(end, on_wait(Wait { attempt: attempts, error, delay })).await;
                     sleep_until(end).await;
                 }
             }
@@ -156,7 +156,8 @@ impl Client {
         read: fn(&Value) -> Result<T, BodyFault>,
     ) -> Result<Answer<T>, Error> {
         let http = self.http.get_or_init(|| self.make_http()).as_ref().map_err(|fault| Error::Setup(*fault))?;
-        let _permit = timeout_at(deadline, self.permits.acquire()).await.ok().and_then(Result::ok).ok_or(Error::Busy)?;
+        let _permit =
+            timeout_at(deadline, self.permits.acquire()).await.ok().and_then(Result::ok).ok_or(Error::Busy)?;
         let limit = self.settings.attempt_timeout.min(deadline.saturating_duration_since(Instant::now()));
         // A request without a body can always be cloned.
         let request = request.try_clone().ok_or(Error::Interrupted)?;
@@ -191,7 +192,7 @@ impl Client {
         }
         let value = body.and_then(|body| read(&body)).map_err(Error::Unreadable)?;
         let date = date.and_then(|date| Timestamp::try_from(date).ok());
-        Ok(Answer { value, attempts: 1, date, received: Timestamp::now() })
+        Ok(Answer { value, status, attempts: 1, date, received: Timestamp::now() })
     }
 
     fn make_http(&self) -> Result<reqwest::Client, SetupFault> {

@@ -66,16 +66,22 @@ impl FromStr for Environment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidApiKey {
     /// The client passed its own placeholder on, as `${VERIFA_API_KEY}`.
-    #[error("is an unexpanded placeholder (${{…}}): the client did not fill it in; put the key itself there, or set the variable that it names")]
+    #[error(
+        "is an unexpanded placeholder (${{…}}): the client did not fill it in; put the key itself there, or set the variable that it names"
+    )]
     Placeholder,
     /// `vk_pub_…`
-    #[error("is a publishable key (vk_pub_…), which cannot resume sessions; use the secret key, vk_sandbox_… or vk_live_…")]
+    #[error(
+        "is a publishable key (vk_pub_…), which cannot resume sessions; use the secret key, vk_sandbox_… or vk_live_…"
+    )]
     Publishable,
     /// Neither of the two prefixes.
     #[error("is not a Verifa secret key: it must begin with vk_sandbox_ or vk_live_")]
     Prefix,
     /// A character that no header may carry, nothing behind the prefix, or too long.
-    #[error("is damaged: behind vk_sandbox_ or vk_live_ must come visible ASCII characters without spaces, 256 at most in all; copy it again")]
+    #[error(
+        "is damaged: behind vk_sandbox_ or vk_live_ must come visible ASCII characters without spaces, 256 at most in all; copy it again"
+    )]
     Damaged,
 }
 

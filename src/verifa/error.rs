@@ -143,6 +143,14 @@ fn plain_text(value: &Value) -> String {
 }
 
 impl Error {
+    /// The HTTP status, where there was an answer that was not 2xx.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.status),
+            _ => None,
+        }
+    }
+
     /// Whether the request may have been carried out all the same.
     pub fn leaves_outcome_open(&self) -> bool {
         match self {
@@ -178,7 +186,11 @@ mod tests {
         let cases = [
             (json!({"error": "not_found", "detail": "No such session"}), Some("not_found"), Some("No such session")),
             (json!({"error": "bad\nrequest", "detail": "a\u{0}b"}), Some("bad request"), Some("a b")),
-            (json!({"detail": [{"loc": ["body", "a"], "msg": "too long"}, {"loc": ["b", 0]}]}), None, Some("body.a: too long; b.0")),
+            (
+                json!({"detail": [{"loc": ["body", "a"], "msg": "too long"}, {"loc": ["b", 0]}]}),
+                None,
+                Some("body.a: too long; b.0"),
+            ),
             (json!({"detail": {"field": "a", "message": "too long"}}), None, Some("a: too long")),
             (json!({"detail": ["first", 2]}), None, Some("first; 2")),
             (json!({"detail": {"reason": "x"}}), None, Some(r#"{"reason":"x"}"#)),

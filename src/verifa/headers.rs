@@ -112,10 +112,9 @@ impl KeyInflection {
     /// The value with all keys of its objects, at any depth, in this casing.
     pub fn inflect_keys(self, value: Value) -> Value {
         match value {
-            Value::Object(fields) => fields
-                .into_iter()
-                .map(|(key, field)| (self.inflect(&key), self.inflect_keys(field)))
-                .collect(),
+            Value::Object(fields) => {
+                fields.into_iter().map(|(key, field)| (self.inflect(&key), self.inflect_keys(field))).collect()
+            }
             Value::Array(items) => items.into_iter().map(|item| self.inflect_keys(item)).collect(),
             other => other,
         }
@@ -132,9 +131,6 @@ impl FromStr for KeyInflection {
     type Err = InvalidHeader;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|inflection| inflection.as_str() == text)
-            .ok_or(InvalidHeader(Self::ALLOWED))
+        Self::ALL.into_iter().find(|inflection| inflection.as_str() == text).ok_or(InvalidHeader(Self::ALLOWED))
     }
 }

@@ -59,7 +59,10 @@ fn visible_or_space(character: char) -> char {
 
     let category = CodePointMapData::<GeneralCategory>::new().get(character);
     let invisible = CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
-        || matches!(category, Control | Format | LineSeparator | ParagraphSeparator | PrivateUse | Surrogate | Unassigned);
+        || matches!(
+            category,
+            Control | Format | LineSeparator | ParagraphSeparator | PrivateUse | Surrogate | Unassigned
+        );
     if invisible { ' ' } else { character }
 }
 

@@ -27,9 +27,11 @@ impl RateLimits {
     /// # Errors
     /// Only an answer without `rate_limit` is refused: it comes from somebody else than Verifa.
     pub(super) fn read(body: &Value) -> Result<Self, BodyFault> {
-        let rate_limit = body.get("rate_limit").filter(|value| value.is_object()).ok_or(BodyFault::Field("rate_limit"))?;
+        let rate_limit =
+            body.get("rate_limit").filter(|value| value.is_object()).ok_or(BodyFault::Field("rate_limit"))?;
         let number = |field| rate_limit.get(field).and_then(Value::as_u64);
-        let text = |field| body.get(field).and_then(Value::as_str).and_then(|text| OutsideText::capped(text, 64).non_empty());
+        let text =
+            |field| body.get(field).and_then(Value::as_str).and_then(|text| OutsideText::capped(text, 64).non_empty());
         Ok(Self {
             limit: number("limit"),
             remaining: number("remaining"),

@@ -4,6 +4,7 @@
 //! safe to hand on is refused here.
 
 use jiff::{SignedDuration, Timestamp, civil, tz::Offset};
+use reqwest::StatusCode;
 use serde_json::Value;
 
 use super::{ApiVersion, BodyFault, CaptureUrl, IdempotencyKey, KeyInflection, OutsideText, QrCode, SessionId};
@@ -93,6 +94,8 @@ impl ExpiresAt {
 pub struct Answer<T> {
     /// What was asked for.
     pub value: T,
+    /// The HTTP status, one of 2xx.
+    pub status: StatusCode,
     /// How many requests it took.
     pub attempts: u32,
     /// The answer's `Date`, to compare other times of the answer with.

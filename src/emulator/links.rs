@@ -1,0 +1,118 @@
+//! Capture links: their tokens, each of which works once and for a while.
+//!
+//! Pure: the time is passed in. A token is a credential, so it never appears in a log or a `Debug`.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::ledger::Ledger;
+
+/// What becomes of a visit to a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Visit {
+    Welcome,
+    Used,
+    Expired,
+    Replaced,
+    Unknown,
+}
+
+struct Link {
+    expires_at: Timestamp,
+    spent: Option<Visit>,
+}
+
+pub(super) struct Links {
+    by_token: Ledger<String, Link>,
+}
+
+impl Links {
+    pub(super) fn new() -> Self {
+        Self { by_token: Ledger::new() }
+    }
+
+    /// The token of a new link.
+    pub(super) fn issue(&mut self, expires_at: Timestamp) -> String {
+        let token = format!("tok_{}", Uuid::new_v4().simple());
+        self.by_token.insert(token.clone(), Link { expires_at, spent: None });
+        token
+    }
+
+    /// A newer link took this one's place.
+    pub(super) fn replace(&mut self, token: &String) {
+        self.spend(token, Visit::Replaced);
+    }
+
+    /// Uses the link up, if it is good.
+    pub(super) fn visit(&mut self, token: &String, now: Timestamp) -> Visit {
+        let visit = self.look(token, now);
+        if visit == Visit::Welcome {
+            self.spend(token, Visit::Used);
+        }
+        visit
+    }
+
+    /// What a visit would find, without one.
+    pub(super) fn look(&self, token: &String, now: Timestamp) -> Visit {
+        match self.by_token.get(token) {
+            None => Visit::Unknown,
+            Some(Link { spent: Some(visit), .. }) => *visit,
+            Some(link) if now >= link.expires_at => Visit::Expired,
+            Some(_) => Visit::Welcome,
+        }
+    }
+
+    fn spend(&mut self, token: &String, visit: Visit) {
+        if let Some(link) = self.by_token.get_mut(token) {
+            link.spent.get_or_insert(visit);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn later() -> Timestamp {
+        Timestamp::from_second(60).unwrap()
+    }
+
+    #[test]
+    fn a_link_works_once_and_looking_does_not_count() {
+        let mut links = Links::new();
+        let token = links.issue(later());
+        assert_eq!(links.look(&token, NOW), Visit::Welcome);
+        assert_eq!(links.visit(&token, NOW), Visit::Welcome);
+        assert_eq!(links.visit(&token, NOW), Visit::Used);
+        assert_eq!(links.visit(&token, later()), Visit::Used);
+    }
+
+    #[test]
+    fn a_link_is_dead_from_its_expiry_on() {
+        let mut links = Links::new();
+        let token = links.issue(later());
+        assert_eq!(links.visit(&token, later()), Visit::Expired);
+    }
+
+    #[test]
+    fn a_replaced_link_says_so_unless_it_was_used_before() {
+        let mut links = Links::new();
+        let (unused, used) = (links.issue(later()), links.issue(later()));
+        links.visit(&used, NOW);
+        links.replace(&unused);
+        links.replace(&used);
+        assert_eq!(links.visit(&unused, NOW), Visit::Replaced);
+        assert_eq!(links.visit(&used, NOW), Visit::Used);
+    }
+
+    #[test]
+    fn tokens_look_like_verifas_and_differ() {
+        let mut links = Links::new();
+        let (one, other) = (links.issue(later()), links.issue(later()));
+        assert!(one.starts_with("tok_") && one.len() == 36);
+        assert_ne!(one, other);
+        assert_eq!(links.look(&"tok_made_up".to_owned(), NOW), Visit::Unknown);
+    }
+}

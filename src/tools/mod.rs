@@ -1,0 +1,78 @@
+//! The tools, as an agent sees them: a file per tool, and what they share.
+//!
+//! `arguments` reads what an agent sent, `schema` says what may be sent and what comes back, `capture_link` is the
+//! success and `failure` the words for everything else. Nothing here knows how a call came in.
+
+mod arguments;
+mod capture_link;
+mod failure;
+pub mod resume_session;
+mod schema;
+mod time_words;
+
+use std::fmt;
+
+pub use capture_link::{CaptureLink, META_KEY};
+pub use failure::{Circumstances, Fault, ToolError};
+
+use crate::verifa::{ApiKey, ApiVersion, Client, Environment, KeyInflection};
+
+/// What every tool works with, one for the process.
+#[derive(Debug)]
+pub struct Setup {
+    /// Verifa's API.
+    pub client: Client,
+    /// `Verifa-Version` where a call names none.
+    pub verifa_version: Option<ApiVersion>,
+    /// `Key-Inflection` where a call names none.
+    pub key_inflection: KeyInflection,
+    /// How a QR code is handed over.
+    pub qr: QrMode,
+    /// Whether the API is the emulator inside this process.
+    pub emulated: bool,
+}
+
+/// For whom a call is made.
+#[derive(Debug, Clone, Default)]
+pub struct Caller {
+    /// The key that the call is made with; without one, every call says how to set it.
+    pub key: Option<ApiKey>,
+}
+
+impl Caller {
+    /// The environment that the caller's key belongs to.
+    pub fn environment(&self) -> Option<Environment> {
+        self.key.as_ref().map(ApiKey::environment)
+    }
+}
+
+/// How a QR code is handed over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum QrMode {
+    /// As an image block and as `qr_code_data_url`.
+    #[default]
+    Full,
+    /// As an image block; the field is in neither the answer nor the schema.
+    Image,
+    /// Not at all.
+    None,
+}
+
+impl QrMode {
+    /// Every mode, the default first.
+    pub const ALL: [Self; 3] = [Self::Full, Self::Image, Self::None];
+
+    /// The mode's name in the settings.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Image => "image",
+            Self::None => "none",
+        }
+    }
+}
+
+/// The environment in words that nobody can mistake, for titles and texts.
+pub(crate) fn environment_label(environment: Environment, emulated: bool) -> impl fmt::Display {
+    if emulated { "local emulator" } else { environment.as_str() }
+}
