@@ -1,5 +1,25 @@
-//! verifa-mcp.
+//! verifa-mcp: an MCP server that brings stuck Verifa identity verifications back to life.
+//!
+//! # The map
+//!
+//! - [`verifa`]: Verifa's REST API as a Rust client. Knows nothing of MCP.
+//! - [`tools`]: what an agent sees: arguments in, a fresh capture link or words out.
+//! - [`server`]: the MCP server: identity, capabilities, which tool a call goes to.
+//! - [`transport`]: how messages come in: stdio.
+//! - [`emulator`]: a local Verifa API with real HTTP, to develop, demonstrate and test against.
+//! - [`cli`]: commands and flags; [`config`]: settings, checked; [`telemetry`]: logs on stderr.
+//! - `qr`: draws QR codes.
+//!
+//! Arrows point one way: `transport → server → tools → verifa`. A call reads like a sentence: bytes → tool arguments →
+//! [`SessionId`](verifa::SessionId) → one HTTP request → [`ResumedSession`](verifa::ResumedSession) →
+//! [`CaptureLink`](tools::CaptureLink) → content blocks → bytes.
+
+pub mod cli;
+pub mod config;
 pub mod emulator;
+mod qr;
 pub mod server;
+pub mod telemetry;
 pub mod tools;
+pub mod transport;
 pub mod verifa;

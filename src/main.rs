@@ -1,2 +1,41 @@
-//! The program.
-fn main() {}
+//! The program: reads the command line and the settings, starts logging, runs the command, gives the exit code.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::Parser;
+use tracing::level_filters::LevelFilter;
+use verifa_mcp::{cli::Cli, config::Config, telemetry};
+
+/// Wrong usage or wrong settings.
+const WRONG: u8 = 2;
+/// How long what still runs in the background may take to end.
+const GRACE: Duration = Duration::from_millis(500);
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let config = match Config::read(cli.settings(), cli.is_emulated(), |name| std::env::var_os(name)) {
+        Ok(config) => config,
+        Err(faults) => return complain(&faults, WRONG),
+    };
+    let default_level = if cli.is_brief() { LevelFilter::OFF } else { LevelFilter::INFO };
+    telemetry::start(config.log.unwrap_or(default_level), config.log_format);
+
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&error, 1),
+    };
+    let ended = runtime.block_on(cli.run(config));
+    // Blocking reads of stdin cannot be stopped, only left behind.
+    runtime.shutdown_timeout(GRACE);
+    ended.unwrap_or_else(|error| complain(&format!("{error:#}"), 1))
+}
+
+fn complain(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
+    // Without stderr there is nobody to tell.
+    let _ = writeln!(io::stderr(), "verifa-mcp: {error}");
+    ExitCode::from(code)
+}

@@ -11,6 +11,7 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, Uri},
     response::Response,
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -23,10 +24,10 @@ use super::{
         idempotency_scope, is_kept_for_replay, parameters,
     },
     idempotency::{Kept, Recall},
-    picture::qr_code_data_url,
     rate_limits::{Allowance, WINDOW_SECONDS},
     sessions::Refused,
 };
+use crate::qr;
 use crate::verifa::{ApiVersion, Environment, IdempotencyKey, InvalidHeader, KeyInflection, wire};
 
 /// The one key that is refused although it looks like a key.
@@ -118,13 +119,13 @@ fn once(
 fn resume(service: &Service, world: &mut World, call: &Call<'_>, session_id: &str) -> Result<Answer, Refusal> {
     let resumed = world.sessions.resume(session_id, call.caller.environment, service.link_lifetime, call.now)?;
     let capture_url = format!("{}/verify/{}", service.url, resumed.token);
-    let qr_code = resumed.has_qr_code.then(|| qr_code_data_url(&capture_url)).flatten();
+    let qr_code = if resumed.has_qr_code { qr::png(&capture_url) } else { None };
     let body = json!({
         "id": session_id,
         "status": resumed.state.as_str(),
         "capture_url": capture_url,
         "expires_at": resumed.expires_at.to_string(),
-        "qr_code_data_url": qr_code,
+        "qr_code_data_url": qr_code.map(|png| format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png))),
     });
     Ok(Answer::new(RESUMED, body))
 }

@@ -12,7 +12,6 @@ mod idempotency;
 mod ledger;
 mod links;
 mod pages;
-mod picture;
 mod rate_limits;
 mod sessions;
 
@@ -54,6 +53,13 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self { listen: DEFAULT_LISTEN, link_lifetime: DEFAULT_LINK_LIFETIME }
+    }
+}
+
+impl Options {
+    /// The defaults, on a free port.
+    pub fn on_a_free_port() -> Self {
+        Self { listen: SocketAddr::new(DEFAULT_LISTEN.ip(), 0), ..Self::default() }
     }
 }
 

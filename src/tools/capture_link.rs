@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Fault, QrMode, environment_label, schema, time_words::in_words};
-use crate::verifa::{Environment, ExpiresAt, IdempotencyKey, KeyInflection, QrCode, ResumedSession, SessionId};
+use crate::qr;
+use crate::verifa::{Environment, IdempotencyKey, KeyInflection, QrCode, ResumedSession, SessionId};
 
 /// The name in a result's `_meta` that holds what programs need besides the answer.
 pub const META_KEY: &str = "io.github.verifa-mcp/capture-link";
@@ -75,33 +76,41 @@ impl CaptureLink {
 
     /// What the agent reads, without the picture.
     pub fn text(&self) -> String {
-        let ResumedSession { id, status, capture_url, expires_at, .. } = &self.session;
+        let ResumedSession { id, status, capture_url, .. } = &self.session;
         let environment = environment_label(self.environment, self.emulated);
         let mut text = format!(
             "Session {id} ({environment}) is resumed, status {status}. Capture link, works once, pass it on whole and \
-             unchanged, do not open it:\n{}\n{}.\nidempotency_key used: {}",
+             unchanged, do not open it:\n{}\nExpires {}.\nidempotency_key used: {}",
             capture_url.expose(),
-            self.expiry(expires_at),
+            self.expiry(),
             self.idempotency_key.as_str(),
         );
-        if id.as_str() != self.asked_for.as_str() {
-            text += &format!(
-                "\nAttention: Verifa answered for {id}, not for {}. Make sure that this is the same person before \
-                 passing the link on.",
-                self.asked_for
-            );
+        if let Some(warning) = self.warning() {
+            text += &format!("\n{warning}");
         }
         text
     }
 
-    fn expiry(&self, expires_at: &ExpiresAt) -> String {
+    /// When the link dies, in absolute and in relative words.
+    pub fn expiry(&self) -> String {
+        let expires_at = &self.session.expires_at;
         let absolute = expires_at.instant().strftime("%Y-%m-%d %H:%M:%S UTC");
         let remaining = expires_at.remaining(self.now);
-        if remaining.is_positive() {
-            format!("Expires {absolute}, in {}", in_words(remaining))
-        } else {
-            format!("Expires {absolute}, about now")
-        }
+        let relative =
+            if remaining.is_positive() { format!("in {}", in_words(remaining)) } else { "about now".to_owned() };
+        format!("{absolute}, {relative}")
+    }
+
+    /// What must be looked at before the link is passed on: an answer for another session than was asked for.
+    pub fn warning(&self) -> Option<String> {
+        let id = &self.session.id;
+        (id.as_str() != self.asked_for.as_str()).then(|| {
+            format!(
+                "Attention: Verifa answered for {id}, not for {}. Make sure that this is the same person before passing \
+                 the link on.",
+                self.asked_for
+            )
+        })
     }
 
     /// The endpoint's fields in the casing that was asked for.
@@ -123,7 +132,10 @@ impl CaptureLink {
 
     /// The QR code: Verifa's own picture, else one drawn from the link.
     pub fn picture(&self) -> Option<QrCode> {
-        self.session.qr_code.clone().or_else(|| self.session.capture_url.draw_png())
+        self.session
+            .qr_code
+            .clone()
+            .or_else(|| qr::png(self.session.capture_url.expose()).map(|png| QrCode::from_png(&png)))
     }
 
     /// The result of the tool call.

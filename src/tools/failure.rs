@@ -202,7 +202,14 @@ fn unreadable(fault: BodyFault) -> String {
 
 fn unreachable(fault: ConnectFault, proxy: Option<&str>) -> String {
     let whom = proxy.map_or_else(|| "Verifa".to_owned(), |proxy| format!("Verifa through the proxy {proxy}"));
-    let (what, remedy) = match fault {
+    let (what, check) = connect_words(fault);
+    let proxy_hint = if proxy.is_some() { " (the proxy is set in HTTPS_PROXY; NO_PROXY makes exceptions)" } else { "" };
+    format!("Could not reach {whom}: {what}. The operator must check {check}{proxy_hint}; then call again.")
+}
+
+/// What a connection failed of, and what to check.
+pub(crate) fn connect_words(fault: ConnectFault) -> (&'static str, &'static str) {
+    match fault {
         ConnectFault::Dns => ("the host name has no address", "the network, DNS and VERIFA_API_URL"),
         ConnectFault::UnknownAuthority => (
             "its certificate comes from an unknown authority",
@@ -213,9 +220,7 @@ fn unreachable(fault: ConnectFault, proxy: Option<&str>) -> String {
         ConnectFault::Tls => ("the TLS handshake failed", "VERIFA_API_URL and the proxy"),
         ConnectFault::TimedOut => ("no connection came about in time", "the network, the firewall and the proxy"),
         ConnectFault::Refused => ("the connection was refused or cut", "the network, the proxy and VERIFA_API_URL"),
-    };
-    let proxy_hint = if proxy.is_some() { " (the proxy is set in HTTPS_PROXY; NO_PROXY makes exceptions)" } else { "" };
-    format!("Could not reach {whom}: {what}. The operator must check {remedy}{proxy_hint}; then call again.")
+    }
 }
 
 fn dead_link(dead_for: SignedDuration, agents_own_key: bool) -> String {
@@ -235,7 +240,8 @@ fn dead_link(dead_for: SignedDuration, agents_own_key: bool) -> String {
 }
 
 fn said(detail: Option<&OutsideText>) -> String {
-    detail.map(|detail| format!(" Verifa's words: \"{}\".", detail.as_str().replace('"', "'"))).unwrap_or_default()
+    let quoted = |detail: &OutsideText| detail.as_str().trim_end_matches('.').replace('"', "'");
+    detail.map(|detail| format!(" Verifa's words: \"{}\".", quoted(detail))).unwrap_or_default()
 }
 
 fn fate(failure: &Failure) -> String {

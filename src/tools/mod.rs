@@ -13,6 +13,7 @@ mod time_words;
 use std::fmt;
 
 pub use capture_link::{CaptureLink, META_KEY};
+pub(crate) use failure::connect_words;
 pub use failure::{Circumstances, Fault, ToolError};
 
 use crate::verifa::{ApiKey, ApiVersion, Client, Environment, KeyInflection};

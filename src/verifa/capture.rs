@@ -112,7 +112,7 @@ impl QrCode {
     }
 
     /// Wraps a picture that was drawn here.
-    pub(super) fn from_png(png: &[u8]) -> Self {
+    pub(crate) fn from_png(png: &[u8]) -> Self {
         Self(BASE64_STANDARD.encode(png))
     }
 

@@ -12,7 +12,6 @@ mod credentials;
 mod error;
 mod headers;
 mod outside_text;
-mod qr;
 mod rate_limits;
 mod retry;
 mod session;

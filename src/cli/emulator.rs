@@ -1,0 +1,36 @@
+//! `verifa-mcp emulator`: a local Verifa API until it is interrupted.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use super::EmulatorFlags;
+use crate::{
+    emulator::{Emulator, Options, SANDBOX_KEY, demo_sessions},
+    transport::shutdown_requested,
+};
+
+pub(super) async fn run(flags: &EmulatorFlags) -> anyhow::Result<ExitCode> {
+    let emulator = Emulator::bind(Options { listen: flags.listen, link_lifetime: flags.link_lifetime }).await?;
+    introduce(&emulator.url())?;
+    tokio::select! {
+        served = emulator.serve(std::future::pending()) => served?,
+        signalled = shutdown_requested() => signalled?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn introduce(url: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "Verifa emulator listening on {url}")?;
+    writeln!(out, "This is not Verifa: it is a stand-in on this computer, with made-up sessions. Ctrl-C ends it.\n")?;
+    writeln!(out, "In another terminal:")?;
+    writeln!(out, "  export VERIFA_API_URL={url} VERIFA_API_KEY={SANDBOX_KEY}")?;
+    writeln!(out, "  verifa-mcp resume ses_demo_expired\n")?;
+    writeln!(out, "Sessions:")?;
+    for (id, about) in demo_sessions() {
+        writeln!(out, "  {id:<28}{about}")?;
+    }
+    out.flush()
+}

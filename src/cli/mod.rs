@@ -1,0 +1,185 @@
+//! The command line: commands and flags, and the help that a person reads first.
+//!
+//! What a flag means is decided in [`crate::config`]; each command that is more than a server has a file here. Nothing
+//! but a command's result goes to stdout.
+
+mod check;
+mod emulator;
+mod resume;
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    config::Config,
+    emulator::{Emulator, Options},
+    server::Server,
+    transport,
+};
+
+/// What the program was asked to do.
+#[derive(Debug, Parser)]
+#[command(name = "verifa-mcp", version, about = ABOUT, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const ABOUT: &str = "\
+An MCP server that brings stuck Verifa identity verifications back to life: its tool resume_session gives an expired \
+session a fresh capture link and QR code. Unofficial; not affiliated with Verifa.
+
+Without a command it speaks MCP over stdin and stdout, which is what MCP clients launch.";
+
+const AFTER_HELP: &str = "\
+Environment only:
+  VERIFA_API_KEY         Your organization's secret key, vk_sandbox_… or vk_live_…
+                         It has no flag: other users of a computer can read command lines.
+  HTTPS_PROXY, NO_PROXY  The usual proxy variables. This computer's own addresses never go
+                         through a proxy.
+
+Try it without an account:
+  verifa-mcp resume ses_demo_expired --emulator
+
+Exit codes: 0 success, 1 failure, 2 wrong usage or wrong settings.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Speak MCP over stdin and stdout (the default)
+    Stdio,
+    /// Resume one session by hand: print its fresh link, expiry and QR code
+    Resume(Resume),
+    /// Check the key, the connection and the clock; change nothing
+    Check(Check),
+    /// Run a local Verifa API to develop and test against
+    Emulator(EmulatorFlags),
+}
+
+#[derive(Debug, Args)]
+struct Resume {
+    /// The session's id, for example ses_abc123
+    session_id: String,
+    /// A key of your own for this request; the same key repeats the first answer for 24 hours [default: a random one]
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// Print the endpoint's fields as JSON and nothing else
+    #[arg(long)]
+    json: bool,
+    /// Write the QR code as a PNG file, readable by you alone
+    #[arg(long, value_name = "FILE.png")]
+    qr_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Check {
+    /// Print the findings as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct EmulatorFlags {
+    /// Address to listen on; loopback only, port 0 picks a free one
+    #[arg(long, value_name = "ADDRESS", default_value_t = crate::emulator::DEFAULT_LISTEN)]
+    listen: SocketAddr,
+    /// How long a capture link lives, for example 20m or 30s
+    #[arg(long, value_name = "DURATION", default_value = "20m", value_parser = crate::config::duration)]
+    link_lifetime: Duration,
+}
+
+/// The settings, as text: [`Config`] reads them, so that all faults are told at once.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct Settings {
+    /// Talk to an emulator inside this process instead of Verifa: no account and no key needed
+    #[arg(long, global = true)]
+    pub emulator: bool,
+    /// File that holds the secret key, instead of VERIFA_API_KEY
+    #[arg(long, env = "VERIFA_API_KEY_FILE", value_name = "FILE", global = true, hide_env_values = true)]
+    pub api_key_file: Option<String>,
+    /// sandbox or live; if given, the key must belong to it [default: from the key]
+    #[arg(long, env = "VERIFA_ENV", value_name = "ENVIRONMENT", global = true, hide_env_values = true)]
+    pub env: Option<String>,
+    /// Verifa's API; plain http only on this computer [default: https://api.withverifa.com]
+    #[arg(long, env = "VERIFA_API_URL", value_name = "URL", global = true, hide_env_values = true)]
+    pub api_url: Option<String>,
+    /// API version to ask for, YYYY-MM-DD [default: the one pinned to the key]
+    #[arg(long, env = "VERIFA_API_VERSION", value_name = "DATE", global = true, hide_env_values = true)]
+    pub api_version: Option<String>,
+    /// Casing of an answer's keys: snake, camel or kebab [default: snake]
+    #[arg(long, env = "VERIFA_KEY_INFLECTION", value_name = "CASING", global = true, hide_env_values = true)]
+    pub key_inflection: Option<String>,
+    /// How QR codes are handed over: full (image and field), image or none [default: full]
+    #[arg(long, env = "VERIFA_MCP_QR", value_name = "MODE", global = true, hide_env_values = true)]
+    pub qr: Option<String>,
+    /// Longest time for all attempts of one call together [default: 20s]
+    #[arg(long, env = "VERIFA_MCP_RETRY_BUDGET", value_name = "DURATION", global = true, hide_env_values = true)]
+    pub retry_budget: Option<String>,
+    /// Longest time until a connection stands [default: 5s]
+    #[arg(long, env = "VERIFA_MCP_CONNECT_TIMEOUT", value_name = "DURATION", global = true, hide_env_values = true)]
+    pub connect_timeout: Option<String>,
+    /// Longest time for one attempt [default: 10s]
+    #[arg(long, env = "VERIFA_MCP_ATTEMPT_TIMEOUT", value_name = "DURATION", global = true, hide_env_values = true)]
+    pub attempt_timeout: Option<String>,
+    /// Most requests to Verifa at once [default: 64]
+    #[arg(long, env = "VERIFA_MCP_MAX_UPSTREAM", value_name = "NUMBER", global = true, hide_env_values = true)]
+    pub max_upstream: Option<String>,
+    /// PEM file with certificate authorities to trust besides the system's
+    #[arg(long, env = "VERIFA_CA_FILE", value_name = "FILE", global = true, hide_env_values = true)]
+    pub ca_file: Option<String>,
+    /// Log level on stderr: off, error, warn, info, debug or trace [default: info; off for resume and check]
+    #[arg(long, env = "VERIFA_MCP_LOG", value_name = "LEVEL", global = true, hide_env_values = true)]
+    pub log: Option<String>,
+    /// Log format: text or json [default: text]
+    #[arg(long, env = "VERIFA_MCP_LOG_FORMAT", value_name = "FORMAT", global = true, hide_env_values = true)]
+    pub log_format: Option<String>,
+}
+
+impl Cli {
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whether the command is over in a moment and speaks to a person, so that logs would only be in the way.
+    pub fn is_brief(&self) -> bool {
+        matches!(self.command, Some(Command::Resume(_) | Command::Check(_)))
+    }
+
+    /// Whether an emulator stands in for Verifa, so that neither a key nor an account is needed.
+    pub fn is_emulated(&self) -> bool {
+        self.settings.emulator || matches!(self.command, Some(Command::Emulator(_)))
+    }
+
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// What keeps a command from starting or ends a server early. A call's own failure is told and is an exit code.
+    pub async fn run(self, config: Config) -> anyhow::Result<ExitCode> {
+        match self.command.unwrap_or(Command::Stdio) {
+            Command::Stdio => {
+                let config = with_emulator(config).await?;
+                let server = Server::new(config.setup().into(), config.caller);
+                transport::stdio::serve(server).await?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Resume(flags) => resume::run(&flags, &with_emulator(config).await?).await,
+            Command::Check(flags) => check::run(&flags, with_emulator(config).await?).await,
+            Command::Emulator(flags) => emulator::run(&flags).await,
+        }
+    }
+}
+
+/// Starts the emulator inside this process, where it was asked for.
+async fn with_emulator(mut config: Config) -> anyhow::Result<Config> {
+    if config.emulated {
+        let emulator = Emulator::bind(Options::on_a_free_port()).await?;
+        config.use_emulator(&emulator.url())?;
+        tracing::info!("calls go to the emulator inside this process, not to Verifa");
+        tokio::spawn(emulator.serve(std::future::pending()));
+    }
+    Ok(config)
+}

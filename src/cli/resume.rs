@@ -1,0 +1,88 @@
+//! `verifa-mcp resume`: the tool's work by hand, through the tool's own code.
+//!
+//! The link goes to stdout and to the file that was asked for, and nowhere else.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use rmcp::model::JsonObject;
+use serde_json::json;
+
+use super::Resume;
+use crate::{
+    config::Config,
+    qr,
+    tools::{CaptureLink, Fault, QrMode, environment_label, resume_session},
+    verifa::Wait,
+};
+
+pub(super) async fn run(flags: &Resume, config: &Config) -> anyhow::Result<ExitCode> {
+    let mut arguments = JsonObject::from_iter([("session_id".to_owned(), json!(flags.session_id))]);
+    if let Some(key) = &flags.idempotency_key {
+        arguments.insert("idempotency_key".to_owned(), json!(key));
+    }
+    let setup = config.setup();
+    match resume_session::call(&setup, &config.caller, arguments, report_wait).await {
+        Ok(link) => {
+            if let Some(path) = &flags.qr_file {
+                write_picture(&link, path)?;
+            }
+            let output = if flags.json { format!("{}\n", link.structured()) } else { describe(&link, flags) };
+            io::stdout().write_all(output.as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            writeln!(io::stderr(), "{error}")?;
+            let wrong_usage = matches!(error.fault, Fault::Arguments(_));
+            Ok(if wrong_usage { ExitCode::from(2) } else { ExitCode::FAILURE })
+        }
+    }
+}
+
+async fn report_wait(wait: Wait) {
+    let seconds = wait.delay.as_secs_f64();
+    // Nobody to tell: the call goes on all the same.
+    let _ = writeln!(io::stderr(), "Attempt {} failed ({}); next attempt in {seconds:.1} s", wait.attempt, wait.error);
+}
+
+fn describe(link: &CaptureLink, flags: &Resume) -> String {
+    let url = link.session.capture_url.expose();
+    let mut text = format!(
+        "Session  {} ({})\nStatus   {}\nLink     {url}\nExpiry   {}\n",
+        link.session.id,
+        environment_label(link.environment, link.emulated),
+        link.session.status,
+        link.expiry(),
+    );
+    if let Some(warning) = link.warning() {
+        text += &format!("\n{warning}\n");
+    }
+    if let (Some(code), false) = (qr::terminal(url), link.qr == QrMode::None) {
+        text += &format!("\n{code}");
+    }
+    if let Some(path) = &flags.qr_file {
+        text += &format!("\nQR code written to {}\n", path.display());
+    }
+    text += if link.emulated {
+        "\nThis was a demonstration: the link ended with this command. `verifa-mcp emulator` keeps one alive on this \
+         computer.\n"
+    } else {
+        "\nThe link works once. Pass it on whole and unchanged, to the person being verified and nobody else.\n"
+    };
+    text
+}
+
+fn write_picture(link: &CaptureLink, path: &Path) -> anyhow::Result<()> {
+    let picture = link.picture().context("no QR code could be drawn")?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(path).and_then(|mut file| file.write_all(&picture.expose_png()));
+    written.with_context(|| format!("the session was resumed, but {} cannot be written", path.display()))
+}

@@ -1,0 +1,6 @@
+//! How requests come in. A transport moves messages and knows when to stop; what a message means is the server's part.
+
+mod shutdown;
+pub mod stdio;
+
+pub(crate) use shutdown::requested as shutdown_requested;
