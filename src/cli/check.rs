@@ -100,7 +100,7 @@ fn take_over(findings: &mut Findings, answer: Answer<RateLimits>, environment: E
     if let Some(named) = limits.environment.filter(|named| named.as_str() != environment.as_str()) {
         findings.faults.push(FaultAndFix::new(
             format!("the key begins like a {environment} key, but Verifa says that it belongs to \"{named}\""),
-            "check in Verifa's dashboard that this is the key you meant",
+            "check at Verifa that this is the key you meant",
         ));
     }
     findings.plan = limits.plan.map(|plan| plan.to_string());
@@ -116,12 +116,12 @@ fn explain(error: &Error, version: Option<&ApiVersion>) -> FaultAndFix {
             match (refusal.status.as_u16(), version) {
                 (401, _) => FaultAndFix::new(
                     format!("the key was rejected (401){said}"),
-                    "it may be revoked, expired, or not allowed from this IP address; look at it in Verifa's dashboard",
+                    "it may be revoked, expired, or not allowed from this IP address; check it at Verifa",
                 ),
-                (403, _) => FaultAndFix::new(answered, "give the key the rights it lacks in Verifa's dashboard"),
+                (403, _) => FaultAndFix::new(answered, "give the key the rights it lacks, at Verifa"),
                 (400, Some(_)) => FaultAndFix::new(answered, "change VERIFA_API_VERSION, or leave it out"),
                 (429, _) => FaultAndFix::new(answered, "wait a minute; the key works, its calls are used up for now"),
-                (500.., _) => FaultAndFix::new(answered, "try again in a minute; look at Verifa's status page"),
+                (500.., _) => FaultAndFix::new(answered, "try again in a minute; if it stays so, ask Verifa"),
                 _ => FaultAndFix::new(answered, "check VERIFA_API_URL: this does not look like Verifa's API"),
             }
         }

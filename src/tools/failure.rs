@@ -86,34 +86,51 @@ fn explain(fault: &Fault, circumstances: &Circumstances) -> String {
             .to_owned(),
         Fault::DeadLink { dead_for } => dead_link(*dead_for, circumstances.agents_own_key),
         Fault::Verifa(failure) => {
-            let happened = match &failure.error {
-                Error::Refused(refusal) => refused(refusal, failure, circumstances),
-                Error::Unreadable(fault) => unreadable(*fault),
-                Error::Unreachable { fault, proxy } => unreachable(*fault, proxy.as_deref()),
-                Error::Setup(SetupFault::RootCertificates) => {
-                    "This computer has no root certificates that can be used, \
-                    so Verifa cannot be recognized. The operator must act: install the system's CA certificates, or \
-                    name a good file in VERIFA_CA_FILE."
-                        .to_owned()
-                }
-                Error::Busy => {
-                    "This MCP server already has as many requests at Verifa as it may, and none became free \
-                    in time. Call again in a few seconds."
-                        .to_owned()
-                }
-                Error::TimedOut(_) => "Verifa did not answer in time. Call again in a minute; if it stays so, the \
-                    operator must check the network and Verifa's status page."
-                    .to_owned(),
-                Error::Interrupted => "The connection to Verifa broke before its answer was complete. Call again in a \
-                    minute; if it stays so, the operator must check the network."
-                    .to_owned(),
-            };
-            [happened, fate(failure), tries(failure)].join(" ").trim_end().to_owned()
+            let Advice { happened, next } = advise(failure, circumstances);
+            let tried = tried(failure);
+            let fate = fate(failure);
+            format!("{happened}{tried} {fate} {next}")
         }
     }
 }
 
-fn refused(refusal: &Refusal, failure: &Failure, circumstances: &Circumstances) -> String {
+/// What happened, and whose move it is; between the two comes the session's fate.
+struct Advice {
+    happened: String,
+    next: String,
+}
+
+impl Advice {
+    fn new(happened: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { happened: happened.into(), next: next.into() }
+    }
+}
+
+fn advise(failure: &Failure, circumstances: &Circumstances) -> Advice {
+    match &failure.error {
+        Error::Refused(refusal) => refused(refusal, failure, circumstances),
+        Error::Unreadable(fault) => unreadable(*fault),
+        Error::Unreachable { fault, proxy } => unreachable(*fault, proxy.as_deref()),
+        Error::Setup(SetupFault::RootCertificates) => Advice::new(
+            "This computer has no usable root certificates, so it cannot tell whether it speaks to Verifa.",
+            "The operator must act: install the system's CA certificates, or name a good file in VERIFA_CA_FILE.",
+        ),
+        Error::Busy => Advice::new(
+            "This MCP server already has as many requests at Verifa as it may, and none became free in time.",
+            "Call again in a few seconds.",
+        ),
+        Error::TimedOut(_) => Advice::new(
+            "Verifa did not answer in time.",
+            "Call again in a minute; if it stays so, the operator must check the network.",
+        ),
+        Error::Interrupted => Advice::new(
+            "The connection to Verifa broke before its answer was complete.",
+            "Call again in a minute; if it stays so, the operator must check the network.",
+        ),
+    }
+}
+
+fn refused(refusal: &Refusal, failure: &Failure, circumstances: &Circumstances) -> Advice {
     let status = refusal.status;
     let session = circumstances.session_id.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
     let code = refusal.code.as_ref().map(|code| format!(" {code}")).unwrap_or_default();
@@ -121,71 +138,86 @@ fn refused(refusal: &Refusal, failure: &Failure, circumstances: &Circumstances) 
     let said = said(refusal.detail.as_ref());
     let mismatch = refusal.code.as_ref().is_some_and(|code| code.as_str() == wire::IDEMPOTENCY_MISMATCH);
     match status {
-        StatusCode::UNAUTHORIZED => format!(
-            "Verifa rejected the API key {code}.{said} It may be revoked, expired, or not allowed from this IP address. \
-             The operator must act: check the key in Verifa's dashboard and set VERIFA_API_KEY anew. Do not call again \
-             before that."
+        StatusCode::UNAUTHORIZED => Advice::new(
+            format!("Verifa rejected the API key {code}.{said}"),
+            "The operator must act: the key may be revoked, expired, or not allowed from this IP address; check it at \
+             Verifa and set VERIFA_API_KEY anew. Do not call again before that.",
         ),
-        StatusCode::FORBIDDEN => format!(
-            "Verifa does not let this API key resume sessions {code}.{said} It lacks a right, most likely the scope \
-             sessions:write. The operator must act in Verifa's dashboard. Do not call again before that."
+        StatusCode::FORBIDDEN => Advice::new(
+            format!("Verifa does not let this API key resume sessions {code}.{said}"),
+            "The operator must act: the key lacks a right, most likely the scope sessions:write. Do not call again \
+             before that.",
         ),
-        StatusCode::NOT_FOUND => not_found(&session, &code, circumstances.environment) + &said,
+        StatusCode::NOT_FOUND => not_found(&session, &code, &said, circumstances.environment),
         StatusCode::TOO_MANY_REQUESTS => {
             let wait = match refusal.retry_after {
                 Some(wait) => format!("Wait {} seconds", wait.as_secs().max(1)),
                 None => "Wait a minute".to_owned(),
             };
-            format!("Verifa's rate limit for this organization is reached {code}.{said} {wait}, then call again.")
+            Advice::new(
+                format!("Verifa's rate limit for this organization is reached {code}.{said}"),
+                format!("{wait}, then call again."),
+            )
         }
-        StatusCode::UNPROCESSABLE_ENTITY if mismatch => format!(
-            "This idempotency_key was used before with other parameters {code}.{said} Call again with a new \
-             idempotency_key, or with none."
+        StatusCode::UNPROCESSABLE_ENTITY if mismatch => Advice::new(
+            format!("This idempotency_key was used before with other parameters {code}.{said}"),
+            "Call again with a new idempotency_key, or with none.",
         ),
-        StatusCode::CONFLICT if failure.may_have_succeeded => format!(
-            "Verifa reports a conflict for session{session} {code}.{said} It may be with an earlier attempt of this \
-             very call, which got no answer. Call again in a minute, without idempotency_key."
+        StatusCode::CONFLICT if failure.may_have_succeeded => Advice::new(
+            format!(
+                "Verifa reports a conflict for session{session} {code}.{said} It may be with an earlier attempt of this \
+                 very call, which got no answer."
+            ),
+            "Call again in a minute.",
         ),
         StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => {
             let version = if circumstances.version_sent {
-                " Another: the verifa_version that was sent is retired or unknown; leave it out."
+                " Or the verifa_version that was sent is retired or unknown: then leave it out."
             } else {
                 ""
             };
-            format!(
-                "Verifa refused to resume session{session} {code}.{said} The likely reason: its state. A session that is \
-                 completed or redacted can never be resumed; the person needs a new one.{version} Do not repeat the \
-                 call unchanged."
+            Advice::new(
+                format!("Verifa refused to resume session{session} {code}.{said}"),
+                format!(
+                    "The likely reason is its state: a session that is completed or redacted can never be resumed, and \
+                     the person needs a new one.{version} Do not repeat the call unchanged."
+                ),
             )
         }
-        _ if status.is_redirection() => format!(
-            "Verifa's address answered with a redirect {code}, which is never followed, since the API key would go \
-             along. The operator must act: correct VERIFA_API_URL. Do not call again before that."
+        _ if status.is_redirection() => Advice::new(
+            format!(
+                "Verifa's address answered with a redirect {code}, which is never followed, since the API key would go \
+                 along."
+            ),
+            "The operator must act: correct VERIFA_API_URL. Do not call again before that.",
         ),
-        _ if status.is_server_error() => format!(
-            "Verifa has a fault of its own {code}.{said} Call again in a minute; if it stays so, the operator must look \
-             at Verifa's status page."
+        _ if status.is_server_error() => Advice::new(
+            format!("Verifa has a fault of its own {code}.{said}"),
+            "Call again in a minute; if it stays so, the operator must ask Verifa.",
         ),
-        _ => format!(
-            "Verifa refused the request {code}.{said} The operator must act: check VERIFA_API_URL and VERIFA_API_VERSION. \
-             Do not repeat the call unchanged."
+        _ => Advice::new(
+            format!("Verifa refused the request {code}.{said}"),
+            "The operator must act: check VERIFA_API_URL and VERIFA_API_VERSION. Do not repeat the call unchanged.",
         ),
     }
 }
 
-fn not_found(session: &str, code: &str, environment: Option<Environment>) -> String {
+fn not_found(session: &str, code: &str, said: &str, environment: Option<Environment>) -> Advice {
     let Some(environment) = environment else {
-        return format!("Verifa knows no session{session} {code}.");
+        return Advice::new(format!("Verifa knows no session{session} {code}.{said}"), "Check the id.");
     };
     let other = environment.other();
-    format!(
-        "Verifa knows no session{session} with this {environment} key {code}. Either the id is wrong: check it with the \
-         user. Or the session belongs to the {other} environment, which a {environment} key cannot see: then the operator \
-         must configure a {other} key. Do not repeat the call unchanged."
+    Advice::new(
+        format!("Verifa knows no session{session} with this {environment} key {code}.{said}"),
+        format!(
+            "Either the id is wrong: check it with the user. Or the session belongs to the {other} environment, which a \
+             {environment} key cannot see: then the operator must configure a {other} key. Do not repeat the call \
+             unchanged."
+        ),
     )
 }
 
-fn unreadable(fault: BodyFault) -> String {
+fn unreadable(fault: BodyFault) -> Advice {
     let what = match fault {
         BodyFault::NotJson => "its answer is not JSON; something in between may have answered instead".to_owned(),
         BodyFault::TooLarge => "its answer is larger than a megabyte".to_owned(),
@@ -194,17 +226,20 @@ fn unreadable(fault: BodyFault) -> String {
             "the capture link in its answer is not a safe https link, so it is withheld".to_owned()
         }
     };
-    format!(
-        "Verifa reported success, but {what}. The operator must check VERIFA_API_URL and, if it is right, tell Verifa. \
-         Calling again is unlikely to help."
+    Advice::new(
+        format!("Verifa reported success, but {what}."),
+        "The operator must check VERIFA_API_URL and, if it is right, tell Verifa. Calling again is unlikely to help.",
     )
 }
 
-fn unreachable(fault: ConnectFault, proxy: Option<&str>) -> String {
+fn unreachable(fault: ConnectFault, proxy: Option<&str>) -> Advice {
     let whom = proxy.map_or_else(|| "Verifa".to_owned(), |proxy| format!("Verifa through the proxy {proxy}"));
     let (what, check) = connect_words(fault);
     let proxy_hint = if proxy.is_some() { " (the proxy is set in HTTPS_PROXY; NO_PROXY makes exceptions)" } else { "" };
-    format!("Could not reach {whom}: {what}. The operator must check {check}{proxy_hint}; then call again.")
+    Advice::new(
+        format!("Could not reach {whom}: {what}."),
+        format!("The operator must check {check}{proxy_hint}; then call again."),
+    )
 }
 
 /// What a connection failed of, and what to check.
@@ -232,9 +267,9 @@ fn dead_link(dead_for: SignedDuration, agents_own_key: bool) -> String {
         )
     } else {
         format!(
-            "Verifa answered with a link that expired {ago} ago, although it is fresh; it is withheld. A clock is wrong, \
-             or the API is at fault. The operator must compare the clocks (`verifa-mcp check` does) and, if they agree, \
-             tell Verifa. Call again after that."
+            "Verifa resumed the session, but its fresh link is said to have expired {ago} ago, so it is withheld. A clock \
+             is wrong, or the API is at fault. The operator must compare the clocks (`verifa-mcp check` does) and, if \
+             they agree, tell Verifa. Call again after that."
         )
     }
 }
@@ -244,19 +279,18 @@ fn said(detail: Option<&OutsideText>) -> String {
     detail.map(|detail| format!(" Verifa's words: \"{}\".", quoted(detail))).unwrap_or_default()
 }
 
-fn fate(failure: &Failure) -> String {
-    let fate = match (&failure.error, failure.may_have_succeeded) {
-        (Error::Unreadable(_), _) => "The session has probably been resumed all the same.",
+fn fate(failure: &Failure) -> &'static str {
+    match (&failure.error, failure.may_have_succeeded) {
+        (Error::Unreadable(BodyFault::Field(_) | BodyFault::UnsafeLink), _) => "The session was probably resumed.",
+        (Error::Unreadable(BodyFault::NotJson | BodyFault::TooLarge), _) => "The session may have been resumed.",
         (_, true) => "The session may have been resumed all the same; calling again is safe, the newest link counts.",
         (_, false) => "The session was not resumed.",
-    };
-    fate.to_owned()
+    }
 }
 
-fn tries(failure: &Failure) -> String {
-    let seconds = failure.elapsed.as_secs();
+fn tried(failure: &Failure) -> String {
     match failure.attempts {
         0 | 1 => String::new(),
-        attempts => format!("Tried {attempts} times in {seconds} s."),
+        attempts => format!(" Tried {attempts} times in {} s.", failure.elapsed.as_secs()),
     }
 }

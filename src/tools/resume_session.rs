@@ -160,7 +160,7 @@ async fn resume<F: Future<Output = ()>>(
         None => Err(Fault::NoKey),
     };
     let span = Span::current();
-    span.record("milliseconds", started.elapsed().as_millis());
+    span.record("milliseconds", u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
     match &outcome {
         Ok(answer) => span.record("attempts", answer.attempts).record("status", answer.status.as_u16()),
         Err(Fault::Verifa(failure)) => {

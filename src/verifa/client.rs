@@ -11,7 +11,7 @@ use std::{
 use jiff::Timestamp;
 use reqwest::{
     Certificate, Method, Request, Response, Url,
-    header::{ACCEPT, DATE, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{ACCEPT, CONTENT_LENGTH, DATE, HeaderName, HeaderValue, RETRY_AFTER},
 };
 use serde_json::Value;
 use tokio::{
@@ -22,7 +22,7 @@ use tokio::{
 use super::{
     Answer, ApiKey, BaseUrl, BodyFault, ConnectFault, Error, Failure, KeyInflection, RateLimits, Refusal,
     ResumeRequest, ResumedSession, SetupFault,
-    retry::{self, Decision, Progress},
+    retry::{self, Decision, Progress, SHORTEST_ATTEMPT},
     wire,
 };
 
@@ -99,6 +99,8 @@ impl Client {
     ) -> Result<Answer<ResumedSession>, Failure> {
         let url = self.settings.base_url.endpoint(&["sessions", resume.session_id.as_str(), "resume"]);
         let mut request = request(Method::POST, url, key);
+        // Some gateways refuse a POST that does not say that it has no body.
+        set_header(&mut request, CONTENT_LENGTH.as_str(), "0");
         set_header(&mut request, wire::KEY_INFLECTION, resume.key_inflection.as_str());
         set_header(&mut request, wire::IDEMPOTENCY_KEY, resume.idempotency_key.as_str());
         if let Some(version) = &resume.verifa_version {
@@ -127,6 +129,7 @@ impl Client {
         let started = Instant::now();
         let mut attempts = 0;
         let mut outcome_open = false;
+        let mut earlier = None;
         loop {
             attempts += 1;
             let error = match self.attempt(request, started + budget, read).await {
@@ -136,16 +139,28 @@ impl Client {
             let elapsed = started.elapsed();
             let progress = Progress { attempts, elapsed, outcome_open };
             outcome_open |= error.leaves_outcome_open();
-            match retry::decide(&error, progress, budget, fastrand::f64()) {
+            let decision = retry::decide(&error, progress, budget, fastrand::f64());
+            let error = if self.says_only_that_time_is_up(&error) { earlier.take().unwrap_or(error) } else { error };
+            match decision {
                 Decision::Stop => return Err(Failure { error, attempts, elapsed, may_have_succeeded: outcome_open }),
                 Decision::WaitFor(delay) => {
-                    tracing::info!(attempt = attempts, %error, wait_ms = delay.as_millis(), "attempt failed, will repeat");
+                    tracing::info!(attempt = attempts, %error, wait_seconds = delay.as_secs_f64(), "will repeat");
                     let end = Instant::now() + delay;
                     // Whoever listens cannot hold the call up.
-                    let _ = timeout_at(end, on_wait(Wait { attempt: attempts, error, delay })).await;
+                    let _ = timeout_at(end, on_wait(Wait { attempt: attempts, error: error.clone(), delay })).await;
+                    earlier = Some(error);
                     sleep_until(end).await;
                 }
             }
+        }
+    }
+
+    /// Whether the end of the budget cut an attempt short, so that an earlier attempt's error says more.
+    fn says_only_that_time_is_up(&self, error: &Error) -> bool {
+        match error {
+            Error::TimedOut(limit) => *limit < self.settings.attempt_timeout,
+            Error::Busy => true,
+            _ => false,
         }
     }
 
@@ -156,8 +171,10 @@ impl Client {
         read: fn(&Value) -> Result<T, BodyFault>,
     ) -> Result<Answer<T>, Error> {
         let http = self.http.get_or_init(|| self.make_http()).as_ref().map_err(|fault| Error::Setup(*fault))?;
-        let _permit =
-            timeout_at(deadline, self.permits.acquire()).await.ok().and_then(Result::ok).ok_or(Error::Busy)?;
+        // A permit that is free is taken even at the last moment; one to wait for must leave time for the attempt.
+        let last_moment = deadline.checked_sub(SHORTEST_ATTEMPT).unwrap_or(deadline);
+        let permit = timeout_at(last_moment, self.permits.acquire()).await;
+        let _permit = permit.ok().and_then(Result::ok).ok_or(Error::Busy)?;
         let limit = self.settings.attempt_timeout.min(deadline.saturating_duration_since(Instant::now()));
         // A request without a body can always be cloned.
         let request = request.try_clone().ok_or(Error::Interrupted)?;

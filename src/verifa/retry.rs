@@ -14,6 +14,9 @@ const BASE: Duration = Duration::from_millis(250);
 /// The upper end of every later backoff.
 const CAP: Duration = Duration::from_secs(5);
 
+/// An attempt that gets less time could only leave its outcome open.
+pub(super) const SHORTEST_ATTEMPT: Duration = Duration::from_millis(100);
+
 /// What comes after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
@@ -33,7 +36,7 @@ pub(super) struct Progress {
 }
 
 /// Decides after `error`. `jitter`, from 0 to 1, picks the place within the backoff (full jitter); the wait is never
-/// shorter than `Retry-After` and never reaches the end of the budget.
+/// shorter than `Retry-After` and leaves the budget time for another attempt.
 pub(super) fn decide(error: &Error, progress: Progress, budget: Duration, jitter: f64) -> Decision {
     if !is_repeated(error, progress.outcome_open) {
         return Decision::Stop;
@@ -41,7 +44,8 @@ pub(super) fn decide(error: &Error, progress: Progress, budget: Duration, jitter
     let doublings = progress.attempts.saturating_sub(1).min(16);
     let backoff = BASE.saturating_mul(1 << doublings).min(CAP).mul_f64(jitter.clamp(0.0, 1.0));
     let wait = backoff.max(asked_to_wait(error).unwrap_or_default());
-    if progress.elapsed.saturating_add(wait) >= budget { Decision::Stop } else { Decision::WaitFor(wait) }
+    let needed = progress.elapsed.saturating_add(wait).saturating_add(SHORTEST_ATTEMPT);
+    if needed > budget { Decision::Stop } else { Decision::WaitFor(wait) }
 }
 
 fn is_repeated(error: &Error, outcome_open: bool) -> bool {
@@ -209,10 +213,10 @@ mod tests {
         }
 
         #[test]
-        fn no_wait_reaches_the_end_of_the_budget(attempts in 1u32.., elapsed in 0u64..30, asked in proptest::option::of(any::<u64>()), jitter in 0.0..1.0f64) {
+        fn every_wait_leaves_time_for_another_attempt(attempts in 1u32.., elapsed in 0u64..30, asked in proptest::option::of(any::<u64>()), jitter in 0.0..1.0f64) {
             let progress = Progress { attempts, elapsed: seconds(elapsed), outcome_open: false };
             if let Decision::WaitFor(wait) = decide(&status(429, asked), progress, BUDGET, jitter) {
-                prop_assert!(seconds(elapsed) + wait < BUDGET);
+                prop_assert!(seconds(elapsed) + wait + SHORTEST_ATTEMPT <= BUDGET);
                 prop_assert!(wait >= seconds(asked.unwrap_or_default()));
             }
         }

@@ -1,5 +1,4 @@
 //! The emulator over real HTTP: what Verifa documents, and each deviation that the emulator states.
-#![expect(clippy::unwrap_used, reason = "a test may panic, and so may its helpers")]
 
 use std::time::Duration;
 
@@ -9,34 +8,10 @@ use reqwest::{
 };
 use serde_json::{Value, json};
 
-use self::start::Emulator;
+use crate::program::Emulator;
 
 const KEY: &str = "vk_sandbox_test";
 const LIVE_KEY: &str = "vk_live_test";
-
-mod start {
-    use std::time::Duration;
-
-    use verifa_mcp::emulator::{self, Options};
-
-    pub(super) struct Emulator {
-        pub(super) url: String,
-        pub(super) client: reqwest::Client,
-    }
-
-    impl Emulator {
-        pub(super) async fn start(arguments: &[&str]) -> Self {
-            let mut options = Options { listen: "127.0.0.1:0".parse().unwrap(), ..Options::default() };
-            if let ["--link-lifetime", lifetime] = arguments {
-                options.link_lifetime = Duration::from_secs(lifetime.trim_end_matches('s').parse().unwrap());
-            }
-            let emulator = emulator::Emulator::bind(options).await.unwrap();
-            let url = emulator.url();
-            tokio::spawn(emulator.serve(std::future::pending()));
-            Self { url, client: reqwest::Client::builder().no_proxy().build().unwrap() }
-        }
-    }
-}
 
 impl Emulator {
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -1,1 +1,21 @@
-//! The integration tests.
+//! The integration tests: the real built program over real stdio and real HTTP, against its emulator or a faulty
+//! upstream.
+//!
+//! `program` starts the program and speaks to it as a client does, `upstream` is a server that misbehaves on demand, and
+//! every other file is one part of what users rely on.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
+
+mod check;
+mod documents;
+mod emulator;
+mod failures;
+mod program;
+mod qr;
+mod resume_command;
+mod retries;
+mod secrets;
+mod settings;
+mod stdio;
+mod tls;
+mod tool;
+mod upstream;

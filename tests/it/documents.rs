@@ -1,0 +1,81 @@
+//! What the documents promise, held against the program.
+
+use std::{collections::BTreeSet, path::Path, process::Stdio};
+
+use serde_json::Value;
+
+use crate::program::{program, run, stdout};
+
+fn document(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// Every word of a text that begins so and goes on with these characters.
+fn words<'a>(text: &'a str, start: &str, goes_on: fn(char) -> bool) -> BTreeSet<&'a str> {
+    text.match_indices(start)
+        .filter(|(at, _)| !text[..*at].ends_with(|before: char| goes_on(before) || before == '-'))
+        .map(|(at, _)| {
+            let rest = &text[at..];
+            let end = rest[start.len()..].find(|c: char| !goes_on(c)).map_or(rest.len(), |end| start.len() + end);
+            rest[..end].trim_end_matches(['-', '_'])
+        })
+        .filter(|word| word.len() > start.len())
+        .collect()
+}
+
+fn variables(text: &str) -> BTreeSet<&str> {
+    words(text, "VERIFA_", |c| c.is_ascii_uppercase() || c == '_')
+}
+
+fn flags(text: &str) -> BTreeSet<&str> {
+    words(text, "--", |c| c.is_ascii_lowercase() || c == '-')
+}
+
+fn settings_table(readme: &str) -> &str {
+    let start = readme.find("\n## Settings").expect("a section of settings") + 1;
+    let end = readme[start..].find("\n## ").map_or(readme.len(), |end| start + end);
+    &readme[start..end]
+}
+
+#[tokio::test]
+async fn the_settings_in_the_help_and_in_the_readme_are_the_same() {
+    let output = run(["--help"], &[]).await;
+    let help = stdout(&output);
+    let readme = document("README.md");
+    let table = settings_table(&readme);
+    assert_eq!(variables(help), variables(table));
+    let not_settings = BTreeSet::from(["--help", "--version"]);
+    let of_help: BTreeSet<_> = flags(help).difference(&not_settings).copied().collect();
+    assert_eq!(of_help, flags(table));
+    for proxy in ["HTTPS_PROXY", "NO_PROXY"] {
+        assert!(help.contains(proxy) && table.contains(proxy));
+    }
+}
+
+#[tokio::test]
+async fn the_readme_names_no_variable_that_does_not_exist() {
+    let output = run(["--help"], &[]).await;
+    let readme = document("README.md");
+    let unknown: Vec<_> = variables(&readme).difference(&variables(stdout(&output))).copied().collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+#[test]
+fn the_readme_has_one_command_that_runs_the_job_and_one_that_runs_the_tests() {
+    let readme = document("README.md");
+    for command in ["cargo run --release -- resume ses_demo_expired --emulator", "cargo test"] {
+        assert_eq!(readme.lines().filter(|line| *line == command).count(), 1, "{command}");
+    }
+}
+
+#[tokio::test]
+async fn what_mcp_json_names_runs() {
+    let text = document("mcp.json");
+    assert!(!text.contains("vk_"));
+    let config: Value = serde_json::from_str(&text).unwrap();
+    let server = &config["mcpServers"]["verifa-mcp"];
+    assert_eq!(server["command"], "verifa-mcp");
+    let arguments: Vec<_> = server["args"].as_array().into_iter().flatten().map(|it| it.as_str().unwrap()).collect();
+    let output = program(arguments).stdin(Stdio::null()).output().await.unwrap();
+    assert!(output.status.success());
+}

@@ -1,0 +1,218 @@
+//! Starts the built program as a user or a client does, with an environment of its own.
+
+use std::{
+    path::Path,
+    process::{ExitStatus, Output, Stdio},
+};
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, Lines},
+    net::UnixStream,
+    process::{Child, Command},
+    task::JoinHandle,
+};
+
+pub(crate) const SANDBOX_KEY: &str = "vk_sandbox_integrationtests";
+
+/// The program with these arguments and nothing of the developer's environment.
+pub(crate) fn program<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_verifa-mcp"));
+    command.args(arguments).env_clear().stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// Runs the program to its end.
+pub(crate) async fn run<'a>(arguments: impl IntoIterator<Item = &'a str>, environment: &[(&str, &str)]) -> Output {
+    program(arguments).envs(environment.iter().copied()).output().await.unwrap()
+}
+
+pub(crate) fn stdout(output: &Output) -> &str {
+    str::from_utf8(&output.stdout).unwrap()
+}
+
+pub(crate) fn stderr(output: &Output) -> &str {
+    str::from_utf8(&output.stderr).unwrap()
+}
+
+/// `verifa-mcp emulator` in a process of its own.
+pub(crate) struct Emulator {
+    pub(crate) url: String,
+    pub(crate) client: reqwest::Client,
+    _child: Child,
+}
+
+impl Emulator {
+    pub(crate) async fn start(arguments: &[&str]) -> Self {
+        let mut command = program(["emulator", "--listen", "127.0.0.1:0"].into_iter().chain(arguments.iter().copied()));
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = lines.next_line().await.unwrap().unwrap();
+        let url = first.strip_prefix("Verifa emulator listening on ").unwrap().to_owned();
+        // Whoever stops reading would stop the program's writing.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Self { url, client: reqwest::Client::builder().no_proxy().build().unwrap(), _child: child }
+    }
+}
+
+/// How a client is connected to the program's stdin and stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Streams {
+    Pipes,
+    SocketPair,
+}
+
+/// An MCP client that writes its JSON by hand, so that nothing between the test and the program mends anything.
+pub(crate) struct Client {
+    pub(crate) child: Child,
+    stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    stdout: Lines<BufReader<Box<dyn AsyncRead + Send + Unpin>>>,
+    stderr: JoinHandle<String>,
+    next_id: u64,
+}
+
+impl Client {
+    /// Starts the program over pipes and initializes it with the newest revision that has `initialize`.
+    pub(crate) async fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut client = Self::connect(Streams::Pipes, arguments, environment);
+        client.initialize("2025-11-25").await;
+        client
+    }
+
+    /// Starts the program for calls to this API.
+    pub(crate) async fn of_api(url: &str, environment: &[(&str, &str)]) -> Self {
+        let mut all = vec![("VERIFA_API_KEY", SANDBOX_KEY), ("VERIFA_API_URL", url)];
+        all.extend(environment);
+        Self::start(&[], &all).await
+    }
+
+    /// Starts the program without a word.
+    pub(crate) fn connect(streams: Streams, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = program(arguments.iter().copied());
+        command.envs(environment.iter().copied()).stderr(Stdio::piped());
+        let (mut child, stdin, stdout): (Child, Box<dyn AsyncWrite + Send + Unpin>, Box<dyn AsyncRead + Send + Unpin>) =
+            match streams {
+                Streams::Pipes => {
+                    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+                    let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+                    (child, Box::new(stdin), Box::new(stdout))
+                }
+                Streams::SocketPair => {
+                    let (stdin, theirs) = UnixStream::pair().unwrap();
+                    command.stdin(blocking(theirs));
+                    let (stdout, theirs) = UnixStream::pair().unwrap();
+                    command.stdout(blocking(theirs));
+                    (command.spawn().unwrap(), Box::new(stdin), Box::new(stdout))
+                }
+            };
+        let mut errors = child.stderr.take().unwrap();
+        let stderr = tokio::spawn(async move {
+            let mut text = String::new();
+            errors.read_to_string(&mut text).await.unwrap();
+            text
+        });
+        Self { child, stdin: Some(stdin), stdout: BufReader::new(stdout).lines(), stderr, next_id: 0 }
+    }
+
+    pub(crate) async fn initialize(&mut self, version: &str) -> Value {
+        let client = json!({"name": "integration tests", "version": "1"});
+        let params = json!({"protocolVersion": version, "capabilities": {}, "clientInfo": client});
+        let answer = self.request("initialize", params).await;
+        self.notify("notifications/initialized", json!({})).await;
+        answer
+    }
+
+    /// Sends a request and leaves its answer to be received.
+    pub(crate) async fn send(&mut self, method: &str, params: Value) -> u64 {
+        self.next_id += 1;
+        self.write(&json!({"jsonrpc": "2.0", "id": self.next_id, "method": method, "params": params})).await;
+        self.next_id
+    }
+
+    pub(crate) async fn notify(&mut self, method: &str, params: Value) {
+        self.write(&json!({"jsonrpc": "2.0", "method": method, "params": params})).await;
+    }
+
+    async fn write(&mut self, message: &Value) {
+        let stdin = self.stdin.as_mut().unwrap();
+        stdin.write_all(format!("{message}\n").as_bytes()).await.unwrap();
+        stdin.flush().await.unwrap();
+    }
+
+    /// The next message, whatever it is; every line of stdout must be one.
+    pub(crate) async fn receive(&mut self) -> Option<Value> {
+        let line = self.stdout.next_line().await.unwrap()?;
+        let message: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON on stdout: {line}"));
+        assert_eq!(message["jsonrpc"], "2.0", "{message}");
+        Some(message)
+    }
+
+    /// Sends a request and returns its whole answer, passing over notifications.
+    pub(crate) async fn request(&mut self, method: &str, params: Value) -> Value {
+        let id = self.send(method, params).await;
+        loop {
+            let message = self.receive().await.expect("an answer");
+            if message["id"] == id {
+                return message;
+            }
+        }
+    }
+
+    /// Calls the tool and returns the call's result.
+    pub(crate) async fn resume(&mut self, arguments: Value) -> Value {
+        let params = json!({"name": "resume_session", "arguments": arguments});
+        self.request("tools/call", params).await["result"].take()
+    }
+
+    pub(crate) fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    /// Sends a signal, by name.
+    pub(crate) async fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().await.unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the program's end; returns its exit and all that it wrote to stderr.
+    pub(crate) async fn end(mut self) -> (ExitStatus, String) {
+        let status = self.child.wait().await.unwrap();
+        (status, self.stderr.await.unwrap())
+    }
+}
+
+fn blocking(stream: UnixStream) -> Stdio {
+    let stream = stream.into_std().unwrap();
+    stream.set_nonblocking(false).unwrap();
+    std::os::fd::OwnedFd::from(stream).into()
+}
+
+/// The text of a tool's result.
+pub(crate) fn text(result: &Value) -> &str {
+    result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text: {result}"))
+}
+
+/// Whatever changes from run to run, taken out of what a snapshot holds.
+pub(crate) fn with_stable_values(check: impl FnOnce()) {
+    let mut settings = insta::Settings::clone_current();
+    for (pattern, name) in [
+        (r"tok_[0-9a-f]{32}", "[token]"),
+        (r"127\.0\.0\.1:\d+", "[address]"),
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "[time]"),
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[time]"),
+        (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "[uuid]"),
+        (r"[A-Za-z0-9+/]{100,}=*", "[base64]"),
+        (r"Tried \d+ times in \d+ s", "Tried [n] times in [n] s"),
+        (r"expired \d+ \w+( \d+ \w+)? ago", "expired [a while] ago"),
+        (concat!("\"", env!("CARGO_PKG_VERSION"), "\""), "\"[version]\""),
+    ] {
+        settings.add_filter(pattern, name);
+    }
+    settings.set_snapshot_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/snapshots"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.bind(check);
+}
