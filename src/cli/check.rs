@@ -24,6 +24,7 @@ const CLOCK_ALLOWANCE: i64 = 60;
 #[derive(Debug, Serialize)]
 struct Findings {
     ok: bool,
+    answered: bool,
     environment: Option<&'static str>,
     plan: Option<String>,
     calls_left: Option<u64>,
@@ -59,6 +60,7 @@ async fn find(config: Config) -> Findings {
     let setup = config.setup();
     let mut findings = Findings {
         ok: false,
+        answered: false,
         environment: config.caller.environment().map(Environment::as_str),
         plan: None,
         calls_left: None,
@@ -97,6 +99,7 @@ fn take_over(findings: &mut Findings, answer: Answer<RateLimits>, environment: E
         ));
     }
     let limits = answer.value;
+    findings.answered = true;
     if let Some(named) = limits.environment.filter(|named| named.as_str() != environment.as_str()) {
         findings.faults.push(FaultAndFix::new(
             format!("the key begins like a {environment} key, but Verifa says that it belongs to \"{named}\""),
@@ -126,7 +129,7 @@ fn explain(error: &Error, version: Option<&ApiVersion>) -> FaultAndFix {
             }
         }
         Error::Unreachable { fault, proxy } => {
-            let (what, check) = connect_words(*fault);
+            let (what, check) = connect_words(*fault, proxy.as_deref());
             let way = proxy.as_ref().map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
             FaultAndFix::new(format!("could not reach Verifa{way}: {what}"), format!("check {check}"))
         }
@@ -155,8 +158,13 @@ fn describe(findings: &Findings) -> String {
         (Some(left), None) => left.to_string(),
         _ => "unknown".to_owned(),
     };
+    let environment = match findings.environment {
+        Some(environment) if findings.answered => environment.to_owned(),
+        Some(environment) => format!("{environment}, by the key's prefix"),
+        None => "unknown".to_owned(),
+    };
     let rows = [
-        ("Environment", findings.environment.unwrap_or("unknown")),
+        ("Environment", environment.as_str()),
         ("Plan", findings.plan.as_deref().unwrap_or("unknown")),
         ("Calls left", &calls),
         ("Base URL", &findings.base_url),

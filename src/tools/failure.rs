@@ -42,9 +42,21 @@ pub struct Circumstances {
     /// The environment of the key.
     pub environment: Option<Environment>,
     /// Whether a `Verifa-Version` was sent.
-    pub version_sent: bool,
+    pub version: VersionSent,
     /// Whether the agent chose the idempotency key.
     pub agents_own_key: bool,
+}
+
+/// Who chose the `Verifa-Version` of a call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum VersionSent {
+    /// None was sent.
+    #[default]
+    No,
+    /// The agent, as an argument.
+    ByTheAgent,
+    /// The operator, as a setting.
+    BySetting,
 }
 
 /// A tool call without a result. Its `Display` is what the agent reads.
@@ -170,20 +182,10 @@ fn refused(refusal: &Refusal, failure: &Failure, circumstances: &Circumstances) 
             ),
             "Call again in a minute.",
         ),
-        StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => {
-            let version = if circumstances.version_sent {
-                " Or the verifa_version that was sent is retired or unknown: then leave it out."
-            } else {
-                ""
-            };
-            Advice::new(
-                format!("Verifa refused to resume session{session} {code}.{said}"),
-                format!(
-                    "The likely reason is its state: a session that is completed or redacted can never be resumed, and \
-                     the person needs a new one.{version} Do not repeat the call unchanged."
-                ),
-            )
-        }
+        StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => Advice::new(
+            format!("Verifa refused to resume session{session} {code}.{said}"),
+            likely_reasons(refusal.detail.is_some(), circumstances.version),
+        ),
         _ if status.is_redirection() => Advice::new(
             format!(
                 "Verifa's address answered with a redirect {code}, which is never followed, since the API key would go \
@@ -200,6 +202,19 @@ fn refused(refusal: &Refusal, failure: &Failure, circumstances: &Circumstances) 
             "The operator must act: check VERIFA_API_URL and VERIFA_API_VERSION. Do not repeat the call unchanged.",
         ),
     }
+}
+
+fn likely_reasons(verifa_says_why: bool, version: VersionSent) -> String {
+    let start = if verifa_says_why { "If these words leave it open, the" } else { "The" };
+    let version = match version {
+        VersionSent::No => "",
+        VersionSent::ByTheAgent => " Or the verifa_version that was sent is retired or unknown: then leave it out.",
+        VersionSent::BySetting => " Or VERIFA_API_VERSION is retired or unknown: then the operator must change it.",
+    };
+    format!(
+        "{start} likely reason is its state: a session that is completed or redacted can never be resumed, and the person \
+         needs a new one.{version} Do not repeat the call unchanged."
+    )
 }
 
 fn not_found(session: &str, code: &str, said: &str, environment: Option<Environment>) -> Advice {
@@ -234,28 +249,30 @@ fn unreadable(fault: BodyFault) -> Advice {
 
 fn unreachable(fault: ConnectFault, proxy: Option<&str>) -> Advice {
     let whom = proxy.map_or_else(|| "Verifa".to_owned(), |proxy| format!("Verifa through the proxy {proxy}"));
-    let (what, check) = connect_words(fault);
-    let proxy_hint = if proxy.is_some() { " (the proxy is set in HTTPS_PROXY; NO_PROXY makes exceptions)" } else { "" };
+    let (what, check) = connect_words(fault, proxy);
     Advice::new(
         format!("Could not reach {whom}: {what}."),
-        format!("The operator must check {check}{proxy_hint}; then call again."),
+        format!("The operator must check {check}; then call again."),
     )
 }
 
 /// What a connection failed of, and what to check.
-pub(crate) fn connect_words(fault: ConnectFault) -> (&'static str, &'static str) {
-    match fault {
+pub(crate) fn connect_words(fault: ConnectFault, proxy: Option<&str>) -> (&'static str, String) {
+    let (what, check) = match fault {
         ConnectFault::Dns => ("the host name has no address", "the network, DNS and VERIFA_API_URL"),
         ConnectFault::UnknownAuthority => (
             "its certificate comes from an unknown authority",
-            "whether a company proxy inspects TLS, and name its CA certificate in VERIFA_CA_FILE",
+            "whether something on the way inspects TLS, and name its CA certificate in VERIFA_CA_FILE",
         ),
         ConnectFault::CertificateDate => ("its certificate is not valid now", "this computer's clock"),
-        ConnectFault::CertificateName => ("its certificate is for another host", "VERIFA_API_URL and the proxy"),
-        ConnectFault::Tls => ("the TLS handshake failed", "VERIFA_API_URL and the proxy"),
-        ConnectFault::TimedOut => ("no connection came about in time", "the network, the firewall and the proxy"),
-        ConnectFault::Refused => ("the connection was refused or cut", "the network, the proxy and VERIFA_API_URL"),
-    }
+        ConnectFault::CertificateName => ("its certificate is for another host", "VERIFA_API_URL"),
+        ConnectFault::Tls => ("the TLS handshake failed", "VERIFA_API_URL"),
+        ConnectFault::TimedOut => ("no connection came about in time", "the network and the firewall"),
+        ConnectFault::Refused => ("the connection was refused or cut", "the network and VERIFA_API_URL"),
+    };
+    let and_the_proxy =
+        if proxy.is_some() { ", and the proxy that HTTPS_PROXY names (NO_PROXY makes exceptions)" } else { "" };
+    (what, format!("{check}{and_the_proxy}"))
 }
 
 fn dead_link(dead_for: SignedDuration, agents_own_key: bool) -> String {
@@ -289,8 +306,9 @@ fn fate(failure: &Failure) -> &'static str {
 }
 
 fn tried(failure: &Failure) -> String {
-    match failure.attempts {
-        0 | 1 => String::new(),
-        attempts => format!(" Tried {attempts} times in {} s.", failure.elapsed.as_secs()),
+    match (failure.attempts, failure.elapsed.as_secs()) {
+        (0 | 1, _) => String::new(),
+        (attempts, 0) => format!(" Tried {attempts} times within a second."),
+        (attempts, seconds) => format!(" Tried {attempts} times in {seconds} s."),
     }
 }

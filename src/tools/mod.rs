@@ -14,7 +14,7 @@ use std::fmt;
 
 pub use capture_link::{CaptureLink, META_KEY};
 pub(crate) use failure::connect_words;
-pub use failure::{Circumstances, Fault, ToolError};
+pub use failure::{Circumstances, Fault, ToolError, VersionSent};
 
 use crate::verifa::{ApiKey, ApiVersion, Client, Environment, KeyInflection};
 

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use tracing::{Instrument, Span, field};
 
 use super::{
-    Caller, CaptureLink, Circumstances, Fault, Setup, ToolError, arguments::Arguments, environment_label, schema,
+    Caller, CaptureLink, Circumstances, Fault, Setup, ToolError, VersionSent, arguments::Arguments, environment_label,
+    schema,
 };
 use crate::verifa::{
     Answer, ApiVersion, IdempotencyKey, KeyInflection, ResumeRequest, ResumedSession, SessionId, Wait,
@@ -97,6 +98,7 @@ pub fn definition(setup: &Setup, caller: &Caller) -> Tool {
 struct Call {
     request: ResumeRequest,
     agents_own_key: bool,
+    version: VersionSent,
 }
 
 impl Call {
@@ -104,11 +106,16 @@ impl Call {
         let mut arguments = Arguments::new(arguments);
         let session_id = arguments.required::<SessionId>("session_id");
         let idempotency_key = arguments.optional::<IdempotencyKey>("idempotency_key");
-        let verifa_version = arguments.optional("verifa_version");
+        let verifa_version = arguments.optional::<ApiVersion>("verifa_version");
         let key_inflection = arguments.optional("key_inflection");
         arguments.finish()?;
         Ok(Self {
             agents_own_key: idempotency_key.is_some(),
+            version: match (&verifa_version, &setup.verifa_version) {
+                (Some(_), _) => VersionSent::ByTheAgent,
+                (None, Some(_)) => VersionSent::BySetting,
+                (None, None) => VersionSent::No,
+            },
             request: ResumeRequest {
                 session_id: session_id.ok_or(Fault::Arguments(Vec::new()))?,
                 idempotency_key: idempotency_key.unwrap_or_else(IdempotencyKey::generate),
@@ -141,7 +148,7 @@ pub async fn call<F: Future<Output = ()>>(
         let circumstances = Circumstances {
             session_id: Some(call.request.session_id),
             environment: caller.environment(),
-            version_sent: call.request.verifa_version.is_some(),
+            version: call.version,
             agents_own_key: call.agents_own_key,
         };
         ToolError { fault, circumstances }

@@ -115,6 +115,10 @@ async fn a_version_that_was_sent_is_named_as_a_possible_reason() {
     let mut client = Client::start(&["--emulator"], &[]).await;
     let result = client.resume(json!({"session_id": "ses_demo_expired", "verifa_version": "2020-01-01"})).await;
     assert!(text(&result).contains("the verifa_version that was sent is retired or unknown"), "{result}");
+
+    let mut client = Client::start(&["--emulator", "--api-version", "2020-01-01"], &[]).await;
+    let result = client.resume(json!({"session_id": "ses_demo_expired"})).await;
+    assert!(text(&result).contains("VERIFA_API_VERSION is retired or unknown"), "{result}");
 }
 
 #[tokio::test]
