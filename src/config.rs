@@ -86,7 +86,7 @@ impl Config {
         let log_format = reader.text(settings.log_format.as_deref(), "VERIFA_MCP_LOG_FORMAT", log_format);
         let (Some(base_url), true) = (base_url, reader.faults.is_empty()) else { return Err(Faults(reader.faults)) };
         Ok(Self {
-            caller: Caller { key },
+            caller: Caller { key, ..Caller::default() },
             client: ClientSettings {
                 base_url,
                 extra_authorities: extra_authorities.unwrap_or_default(),

@@ -7,6 +7,7 @@ mod arguments;
 mod capture_link;
 mod failure;
 pub mod resume_session;
+mod rights;
 mod schema;
 mod time_words;
 
@@ -15,6 +16,7 @@ use std::fmt;
 pub use capture_link::{CaptureLink, META_KEY};
 pub(crate) use failure::connect_words;
 pub use failure::{Circumstances, Fault, ToolError, VersionSent};
+pub use rights::{Rights, Toolset, UnknownToolset};
 
 use crate::verifa::{ApiKey, ApiVersion, Client, Environment, KeyInflection};
 
@@ -38,6 +40,10 @@ pub struct Setup {
 pub struct Caller {
     /// The key that the call is made with; without one, every call says how to set it.
     pub key: Option<ApiKey>,
+    /// The name that the deployment gave the caller, where it has one.
+    pub name: Option<String>,
+    /// What the caller may use.
+    pub rights: Rights,
 }
 
 impl Caller {

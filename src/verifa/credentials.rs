@@ -5,6 +5,7 @@
 use std::{fmt, str::FromStr};
 
 use reqwest::header::HeaderValue;
+use sha2::{Digest, Sha256};
 
 /// The two separate worlds of Verifa: a key of one gets 404 for a session of the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +100,12 @@ impl ApiKey {
     /// The environment that the key's prefix names.
     pub fn environment(&self) -> Environment {
         self.environment
+    }
+
+    /// Tells keys apart in logs without telling what they are: the first 12 hexadecimal digits of the SHA-256.
+    pub fn fingerprint(&self) -> String {
+        let hash = Sha256::digest(self.header.as_bytes());
+        hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The value of `X-API-Key`, marked so that no HTTP layer prints it.
