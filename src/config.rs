@@ -2,6 +2,8 @@
 //!
 //! All faults are told at once, each with its fix, and none repeats the key.
 
+mod http;
+
 use std::{ffi::OsString, fmt, str::FromStr, time::Duration};
 
 use jiff::SignedDuration;
@@ -11,6 +13,7 @@ use tracing::level_filters::LevelFilter;
 use crate::{
     cli::Settings,
     emulator::SANDBOX_KEY,
+    metrics::Metrics,
     telemetry::Format,
     tools::{Caller, QrMode, Setup},
     verifa::{ApiKey, ApiVersion, BaseUrl, Client, ClientSettings, Environment, KeyInflection, OutsideText},
@@ -122,6 +125,7 @@ impl Config {
             key_inflection: self.key_inflection,
             qr: self.qr,
             emulated: self.emulated,
+            metrics: Metrics::new(),
         }
     }
 }
@@ -141,6 +145,12 @@ impl Reader {
         };
         self.faults.push(format!("{name} {fault}; it is \"{}\"", OutsideText::capped(value, 100)));
         None
+    }
+
+    /// Reads each part of a list; a flag may be repeated, and each may hold several parts between commas.
+    fn list<T>(&mut self, values: &[String], name: &str, parse: fn(&str) -> Result<T, String>) -> Vec<T> {
+        let parts = values.iter().flat_map(|value| value.split(','));
+        parts.filter_map(|part| self.text(Some(part), name, parse)).collect()
     }
 
     fn file<T>(&mut self, path: Option<&str>, name: &str, parse: fn(&[u8]) -> Result<T, String>) -> Option<T> {

@@ -5,9 +5,9 @@
 //! - [`verifa`]: Verifa's REST API as a Rust client. Knows nothing of MCP.
 //! - [`tools`]: what an agent sees: arguments in, a fresh capture link or words out.
 //! - [`server`]: the MCP server: identity, capabilities, which tool a call goes to.
-//! - [`transport`]: how messages come in: stdio.
+//! - [`transport`]: how messages come in: stdio; HTTP with its door, its callers and its limits.
 //! - [`emulator`]: a local Verifa API with real HTTP, to develop, demonstrate and test against.
-//! - [`cli`]: commands and flags; [`config`]: settings, checked; [`telemetry`]: logs on stderr.
+//! - [`cli`]: commands and flags; [`config`]: settings, checked; [`telemetry`]: logs on stderr; [`metrics`]: counters.
 //! - `qr`: draws QR codes.
 //!
 //! Arrows point one way: `transport → server → tools → verifa`. A call reads like a sentence: bytes → tool arguments →
@@ -17,9 +17,11 @@
 pub mod cli;
 pub mod config;
 pub mod emulator;
+pub mod metrics;
 mod qr;
 pub mod server;
 pub mod telemetry;
+pub mod tokens;
 pub mod tools;
 pub mod transport;
 pub mod verifa;

@@ -7,8 +7,13 @@ use std::{
 };
 
 use clap::Parser;
+use tokio::runtime::Builder;
 use tracing::level_filters::LevelFilter;
-use verifa_mcp::{cli::Cli, config::Config, telemetry};
+use verifa_mcp::{
+    cli::Cli,
+    config::{Config, Faults},
+    telemetry,
+};
 
 /// Wrong usage or wrong settings.
 const WRONG: u8 = 2;
@@ -24,14 +29,18 @@ fn main() -> ExitCode {
     let default_level = if cli.is_brief() { LevelFilter::OFF } else { LevelFilter::INFO };
     telemetry::start(config.log.unwrap_or(default_level), config.log_format);
 
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let mut runtime = if cli.is_for_many() { Builder::new_multi_thread() } else { Builder::new_current_thread() };
+    let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error, 1),
     };
     let ended = runtime.block_on(cli.run(config));
     // Blocking reads of stdin cannot be stopped, only left behind.
     runtime.shutdown_timeout(GRACE);
-    ended.unwrap_or_else(|error| complain(&format!("{error:#}"), 1))
+    ended.unwrap_or_else(|error| {
+        let wrong_settings = error.is::<Faults>();
+        complain(&format!("{error:#}"), if wrong_settings { WRONG } else { 1 })
+    })
 }
 
 fn complain(error: &dyn std::fmt::Display, code: u8) -> ExitCode {

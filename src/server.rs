@@ -1,7 +1,12 @@
 //! The MCP server: who it is, what it can do, and which tool a call goes to. Thin: the work is in [`crate::tools`].
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
+use axum::http::request::Parts;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
@@ -10,59 +15,101 @@ use rmcp::{
     },
     service::RequestContext,
 };
+use tracing::Instrument;
 
 use crate::{
-    tools::{Caller, CaptureLink, Setup, environment_label, resume_session},
-    verifa::Wait,
+    metrics::Metrics,
+    tools::{Caller, Setup, environment_label, resume_session},
+    verifa::{Environment, Wait},
 };
 
 /// The server. Cloning it is cheap.
 #[derive(Debug, Clone)]
 pub struct Server {
     setup: Arc<Setup>,
+    /// For whom calls are made that do not bring a caller of their own.
     caller: Caller,
-    tools: Arc<[Tool]>,
+    definitions: Arc<Definitions>,
 }
 
+/// The tools' definitions, made when first asked for: the titles name the caller's environment.
+#[derive(Debug, Default)]
+struct Definitions {
+    unknown: OnceLock<Tool>,
+    sandbox: OnceLock<Tool>,
+    live: OnceLock<Tool>,
+}
+
+/// What an HTTP request goes by in logs, in its answer and in its errors.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
 impl Server {
-    /// A server that makes its calls for one caller.
+    /// A server that makes its calls for one caller, where a call does not bring another.
     pub fn new(setup: Arc<Setup>, caller: Caller) -> Self {
-        let tools = [resume_session::definition(&setup, &caller)].into();
-        Self { setup, caller, tools }
+        Self { setup, caller, definitions: Arc::default() }
     }
 
-    /// The tools that are offered, in the order of `tools/list`.
-    pub fn tools(&self) -> &[Tool] {
-        &self.tools
+    /// The same server for another caller.
+    pub fn for_caller(&self, caller: Caller) -> Self {
+        Self { caller, ..self.clone() }
+    }
+
+    /// Where its calls are counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.setup.metrics
+    }
+
+    /// The tools that a caller is offered, in the order of `tools/list`.
+    pub fn tools(&self, caller: &Caller) -> Vec<Tool> {
+        let definition = match caller.environment() {
+            None => &self.definitions.unknown,
+            Some(Environment::Sandbox) => &self.definitions.sandbox,
+            Some(Environment::Live) => &self.definitions.live,
+        };
+        let definition = definition.get_or_init(|| resume_session::definition(&self.setup, caller));
+        if resume_session::is_allowed(&caller.rights) { vec![definition.clone()] } else { Vec::new() }
     }
 
     fn instructions(&self) -> String {
         let environment = match self.caller.environment() {
-            Some(environment) => {
-                format!("Environment: {}.", environment_label(environment, self.setup.emulated))
-            }
-            None => "No API key is configured yet: calls will say how to set it.".to_owned(),
+            Some(environment) => format!(" Environment: {}.", environment_label(environment, self.setup.emulated)),
+            None => String::new(),
         };
         format!(
             "Gets people who are stuck in a Verifa identity verification moving again. When somebody's verification link \
-             has expired, call resume_session with the session's id and hand the fresh link over whole and unchanged. \
+             has expired, call resume_session with the session's id and hand the fresh link over whole and unchanged.\
              {environment}"
         )
     }
 
+    /// Carries a call out; `None` where there is no such tool.
     async fn call(
         &self,
         request: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Option<CallToolResult> {
+        let caller = of_request::<Caller>(context).unwrap_or(&self.caller);
         let arguments = request.arguments.unwrap_or_default();
-        let outcome = match request.name.as_ref() {
+        let metrics = &self.setup.metrics;
+        let (started, running) = (Instant::now(), metrics.call_runs());
+        let (tool, outcome) = match request.name.as_ref() {
             resume_session::NAME => {
-                resume_session::call(&self.setup, &self.caller, arguments, |wait| report_wait(context, wait)).await
+                let on_wait = |wait| report_wait(context, wait);
+                (resume_session::NAME, resume_session::call(&self.setup, caller, arguments, on_wait).await)
             }
             _ => return None,
         };
-        Some(outcome.map_or_else(CallToolResult::from, CaptureLink::into_result))
+        drop(running);
+        metrics.call_ended(
+            tool,
+            outcome.as_ref().map_or_else(|error| error.fault.label(), |_| "success"),
+            started.elapsed(),
+        );
+        Some(match outcome {
+            Ok(link) => link.into_result(),
+            Err(error) => error.into_result(of_request::<RequestId>(context).map(|id| id.0.as_str())),
+        })
     }
 }
 
@@ -78,9 +125,10 @@ impl ServerHandler for Server {
     async fn list_tools(
         &self,
         _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let mut result = ListToolsResult::with_all_items(self.tools.to_vec());
+        let caller = of_request::<Caller>(&context).unwrap_or(&self.caller);
+        let mut result = ListToolsResult::with_all_items(self.tools(caller));
         result.ttl_ms = Some(0);
         result.cache_scope = Some(CacheScope::Private);
         Ok(result)
@@ -91,17 +139,36 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        tokio::select! {
-            result = self.call(request, &context) => result.map(CallToolResponse::from).ok_or_else(unknown_tool),
-            () = context.ct.cancelled() => {
-                tracing::info!("call cancelled");
-                Ok(CallToolResult::error(vec![ContentBlock::text(CANCELLED)]).into())
+        let span = match of_request::<RequestId>(&context) {
+            Some(id) => tracing::info_span!("request", request_id = id.0, caller = self.label(&context)),
+            None => tracing::Span::none(),
+        };
+        let answer = async {
+            tokio::select! {
+                result = self.call(request, &context) => result.map(CallToolResponse::from).ok_or_else(unknown_tool),
+                () = context.ct.cancelled() => {
+                    tracing::info!("call cancelled");
+                    Ok(CallToolResult::error(vec![ContentBlock::text(CANCELLED)]).into())
+                }
             }
-        }
+        };
+        answer.instrument(span).await
+    }
+}
+
+impl Server {
+    fn label(&self, context: &RequestContext<RoleServer>) -> Option<String> {
+        of_request::<Caller>(context).unwrap_or(&self.caller).label()
     }
 }
 
 const CANCELLED: &str = "The call was cancelled. The session may have been resumed all the same.";
+
+/// What a transport has put into a request: by itself, or among the parts of its HTTP request.
+fn of_request<T: Send + Sync + 'static>(context: &RequestContext<RoleServer>) -> Option<&T> {
+    let of_http = || context.extensions.get::<Parts>().and_then(|parts| parts.extensions.get());
+    context.extensions.get().or_else(of_http)
+}
 
 fn unknown_tool() -> ErrorData {
     ErrorData::invalid_params(Cow::Borrowed("unknown tool; tools/list names those that exist"), None)

@@ -13,7 +13,7 @@ use super::Check;
 use crate::{
     config::Config,
     server::Server,
-    tools::connect_words,
+    tools::{Caller, connect_words},
     verifa::{Answer, ApiVersion, Environment, Error, RateLimits},
 };
 
@@ -82,8 +82,8 @@ async fn find(config: Config) -> Findings {
             Err(error) => findings.faults.push(explain(&error, config.verifa_version.as_ref())),
         },
     }
-    let server = Server::new(setup.into(), config.caller);
-    findings.tools = server.tools().iter().map(|tool| tool.name.to_string()).collect();
+    let server = Server::new(setup.into(), Caller::default());
+    findings.tools = server.tools(&config.caller).iter().map(|tool| tool.name.to_string()).collect();
     findings.ok = findings.faults.is_empty();
     findings
 }
@@ -140,7 +140,7 @@ fn explain(error: &Error, version: Option<&ApiVersion>) -> FaultAndFix {
         Error::TimedOut(_) | Error::Interrupted | Error::Busy => {
             FaultAndFix::new(format!("no answer from Verifa: {error}"), "check the network, and try again in a minute")
         }
-        Error::Unreadable(fault) => FaultAndFix::new(
+        Error::Unreadable { fault, .. } => FaultAndFix::new(
             format!("an answer came, but not one of Verifa's API: {fault}"),
             "check VERIFA_API_URL and the proxy",
         ),

@@ -5,6 +5,7 @@
 
 mod check;
 mod emulator;
+mod http;
 mod resume;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
@@ -50,6 +51,8 @@ Exit codes: 0 success, 1 failure, 2 wrong usage or wrong settings.";
 enum Command {
     /// Speak MCP over stdin and stdout (the default)
     Stdio,
+    /// Speak MCP over HTTP: for teams, and for clients that want a URL
+    Http(HttpSettings),
     /// Resume one session by hand: print its fresh link, expiry and QR code
     Resume(Resume),
     /// Check the key, the connection and the clock; change nothing
@@ -88,6 +91,39 @@ struct EmulatorFlags {
     /// How long a capture link lives, for example 20m or 30s
     #[arg(long, value_name = "DURATION", default_value = "20m", value_parser = crate::config::duration)]
     link_lifetime: Duration,
+}
+
+/// The settings of `http`, as text: [`Config`] reads them.
+#[derive(Debug, Args)]
+pub struct HttpSettings {
+    /// Address to listen on; may be repeated; port 0 picks a free one [default: 127.0.0.1:8787]
+    #[arg(long, env = "VERIFA_MCP_LISTEN", value_name = "ADDRESS", hide_env_values = true)]
+    pub listen: Vec<String>,
+    /// Who may call: none (this computer, with the configured key), api-key (each brings their own Verifa key) or token
+    /// (tokens that you give out; the configured key) [default: none with a key on loopback, api-key without a key]
+    #[arg(long, env = "VERIFA_MCP_AUTH", value_name = "MODE", hide_env_values = true)]
+    pub auth: Option<String>,
+    /// File with the callers' tokens, for --auth token; `verifa-mcp token` manages it
+    #[arg(long, env = "VERIFA_MCP_TOKENS_FILE", value_name = "FILE", hide_env_values = true)]
+    pub tokens_file: Option<String>,
+    /// Name that the server goes by, as in a request's Host; may be repeated [default: loopback names]
+    #[arg(long, env = "VERIFA_MCP_ALLOWED_HOSTS", value_name = "HOST", hide_env_values = true)]
+    pub allowed_host: Vec<String>,
+    /// Origin whose web pages may call, as https://app.example.com; may be repeated [default: loopback pages]
+    #[arg(long, env = "VERIFA_MCP_ALLOWED_ORIGINS", value_name = "ORIGIN", hide_env_values = true)]
+    pub allowed_origin: Vec<String>,
+    /// Leave out the classic HTTP+SSE transport, /sse and /messages
+    #[arg(long, env = "VERIFA_MCP_NO_CLASSIC_SSE", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub no_classic_sse: bool,
+    /// Address for /metrics [default: beside /mcp while every listener is loopback, else nowhere]
+    #[arg(long, env = "VERIFA_MCP_METRICS_LISTEN", value_name = "ADDRESS", hide_env_values = true)]
+    pub metrics_listen: Option<String>,
+    /// Most connections at once [default: 1024]
+    #[arg(long, env = "VERIFA_MCP_MAX_CONNECTIONS", value_name = "NUMBER", hide_env_values = true)]
+    pub max_connections: Option<String>,
+    /// Most classic SSE streams at once [default: 256]
+    #[arg(long, env = "VERIFA_MCP_MAX_STREAMS", value_name = "NUMBER", hide_env_values = true)]
+    pub max_streams: Option<String>,
 }
 
 /// The settings, as text: [`Config`] reads them, so that all faults are told at once.
@@ -149,6 +185,11 @@ impl Cli {
         matches!(self.command, Some(Command::Resume(_) | Command::Check(_)))
     }
 
+    /// Whether the command is to use all cores: one that many call at once.
+    pub fn is_for_many(&self) -> bool {
+        matches!(self.command, Some(Command::Http(_)))
+    }
+
     /// Whether an emulator stands in for Verifa, so that neither a key nor an account is needed.
     pub fn is_emulated(&self) -> bool {
         self.settings.emulator || matches!(self.command, Some(Command::Emulator(_)))
@@ -162,9 +203,17 @@ impl Cli {
         match self.command.unwrap_or(Command::Stdio) {
             Command::Stdio => {
                 let config = with_emulator(config).await?;
+                if config.emulated {
+                    tracing::info!("calls go to the emulator inside this process, not to Verifa");
+                }
                 let server = Server::new(config.setup().into(), config.caller);
                 transport::stdio::serve(server).await?;
                 Ok(ExitCode::SUCCESS)
+            }
+            Command::Http(settings) => {
+                let config = with_emulator(config).await?;
+                let options = config.read_http(&settings)?;
+                http::run(options, config).await
             }
             Command::Resume(flags) => resume::run(&flags, &with_emulator(config).await?).await,
             Command::Check(flags) => check::run(&flags, with_emulator(config).await?).await,
@@ -178,7 +227,6 @@ async fn with_emulator(mut config: Config) -> anyhow::Result<Config> {
     if config.emulated {
         let emulator = Emulator::bind(Options::on_a_free_port()).await?;
         config.use_emulator(&emulator.url())?;
-        tracing::info!("calls go to the emulator inside this process, not to Verifa");
         tokio::spawn(emulator.serve(std::future::pending()));
     }
     Ok(config)

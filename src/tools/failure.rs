@@ -20,6 +20,9 @@ pub enum Fault {
     /// The arguments are not valid; a line for each fault.
     #[error("invalid arguments")]
     Arguments(Vec<String>),
+    /// The caller may not use the tool.
+    #[error("not allowed")]
+    NotAllowed,
     /// No key is configured.
     #[error("no API key")]
     NoKey,
@@ -74,9 +77,31 @@ impl From<Fault> for ToolError {
     }
 }
 
-impl From<ToolError> for CallToolResult {
-    fn from(error: ToolError) -> Self {
-        Self::error(vec![ContentBlock::text(error.to_string())])
+impl ToolError {
+    /// The result of the tool call. The request's id, where it has one, helps an operator to find it in the logs.
+    pub fn into_result(self, request_id: Option<&str>) -> CallToolResult {
+        let id = request_id.map(|id| format!("\nRequest id: {id}")).unwrap_or_default();
+        CallToolResult::error(vec![ContentBlock::text(format!("{self}{id}"))])
+    }
+}
+
+impl Fault {
+    /// The fault's kind in a word, for counting.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Arguments(_) => "invalid_arguments",
+            Self::NotAllowed => "not_allowed",
+            Self::NoKey => "no_key",
+            Self::DeadLink { .. } => "dead_link",
+            Self::Verifa(failure) => match failure.error {
+                Error::Setup(_) | Error::Unreachable { .. } => "unreachable",
+                Error::Busy => "busy",
+                Error::TimedOut(_) => "timed_out",
+                Error::Interrupted => "interrupted",
+                Error::Refused(_) => "refused",
+                Error::Unreadable { .. } => "unreadable",
+            },
+        }
     }
 }
 
@@ -92,6 +117,11 @@ fn explain(fault: &Fault, circumstances: &Circumstances) -> String {
             "The arguments are not valid, so nothing was sent to Verifa. Correct them and call again:\n- {}",
             faults.join("\n- ")
         ),
+        Fault::NotAllowed => {
+            "This tool is switched off for you, by read_only or toolsets, so nothing was sent to Verifa. \
+            The operator of this MCP server decides that. Do not call again before it is changed."
+                .to_owned()
+        }
         Fault::NoKey => "No Verifa API key is configured, so nothing was sent to Verifa. The operator of this MCP \
             server must act: set VERIFA_API_KEY (or VERIFA_API_KEY_FILE) to the organization's secret key, \
             vk_sandbox_… or vk_live_…, and restart the server. Do not call again before that."
@@ -121,7 +151,7 @@ impl Advice {
 fn advise(failure: &Failure, circumstances: &Circumstances) -> Advice {
     match &failure.error {
         Error::Refused(refusal) => refused(refusal, failure, circumstances),
-        Error::Unreadable(fault) => unreadable(*fault),
+        Error::Unreadable { fault, .. } => unreadable(*fault),
         Error::Unreachable { fault, proxy } => unreachable(*fault, proxy.as_deref()),
         Error::Setup(SetupFault::RootCertificates) => Advice::new(
             "This computer has no usable root certificates, so it cannot tell whether it speaks to Verifa.",
@@ -298,8 +328,12 @@ fn said(detail: Option<&OutsideText>) -> String {
 
 fn fate(failure: &Failure) -> &'static str {
     match (&failure.error, failure.may_have_succeeded) {
-        (Error::Unreadable(BodyFault::Field(_) | BodyFault::UnsafeLink), _) => "The session was probably resumed.",
-        (Error::Unreadable(BodyFault::NotJson | BodyFault::TooLarge), _) => "The session may have been resumed.",
+        (Error::Unreadable { fault: BodyFault::Field(_) | BodyFault::UnsafeLink, .. }, _) => {
+            "The session was probably resumed."
+        }
+        (Error::Unreadable { fault: BodyFault::NotJson | BodyFault::TooLarge, .. }, _) => {
+            "The session may have been resumed."
+        }
         (_, true) => "The session may have been resumed all the same; calling again is safe, the newest link counts.",
         (_, false) => "The session was not resumed.",
     }

@@ -18,7 +18,10 @@ pub(crate) use failure::connect_words;
 pub use failure::{Circumstances, Fault, ToolError, VersionSent};
 pub use rights::{Rights, Toolset, UnknownToolset};
 
-use crate::verifa::{ApiKey, ApiVersion, Client, Environment, KeyInflection};
+use crate::{
+    metrics::Metrics,
+    verifa::{ApiKey, ApiVersion, Client, Environment, KeyInflection},
+};
 
 /// What every tool works with, one for the process.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub struct Setup {
     pub qr: QrMode,
     /// Whether the API is the emulator inside this process.
     pub emulated: bool,
+    /// Where calls are counted.
+    pub metrics: Metrics,
 }
 
 /// For whom a call is made.
@@ -46,7 +51,22 @@ pub struct Caller {
     pub rights: Rights,
 }
 
+/// Who a caller is, to be compared with others.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Identity(String);
+
 impl Caller {
+    /// Who this is: the name that the deployment gave, else the key.
+    pub fn identity(&self) -> Identity {
+        let key = self.key.as_ref().map(ApiKey::sha256).unwrap_or_default();
+        Identity(self.name.as_ref().map_or(key, |name| format!("name {name}")))
+    }
+
+    /// Who this is, for logs: the name, else the key's fingerprint.
+    pub fn label(&self) -> Option<String> {
+        self.name.clone().or_else(|| self.key.as_ref().map(ApiKey::fingerprint))
+    }
+
     /// The environment that the caller's key belongs to.
     pub fn environment(&self) -> Option<Environment> {
         self.key.as_ref().map(ApiKey::environment)

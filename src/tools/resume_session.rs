@@ -4,17 +4,21 @@
 
 use std::time::Instant;
 
+use reqwest::StatusCode;
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 use tracing::{Instrument, Span, field};
 
 use super::{
-    Caller, CaptureLink, Circumstances, Fault, Setup, ToolError, VersionSent, arguments::Arguments, environment_label,
-    schema,
+    Caller, CaptureLink, Circumstances, Fault, Rights, Setup, ToolError, Toolset, VersionSent, arguments::Arguments,
+    environment_label, schema,
 };
-use crate::verifa::{
-    Answer, ApiVersion, IdempotencyKey, KeyInflection, ResumeRequest, ResumedSession, SessionId, Wait,
+use crate::{
+    metrics::Metrics,
+    verifa::{
+        Answer, ApiVersion, Error, IdempotencyKey, KeyInflection, ResumeRequest, ResumedSession, SessionId, Wait,
+    },
 };
 
 /// The tool's name.
@@ -66,6 +70,11 @@ struct Input {
         extend("enum" = KeyInflection::ALL.map(KeyInflection::as_str))
     )]
     key_inflection: Option<String>,
+}
+
+/// Whether rights allow the tool: it belongs to the toolset `resume`, and it changes something.
+pub fn is_allowed(rights: &Rights) -> bool {
+    rights.allow(Toolset::Resume, true)
 }
 
 /// The tool as `tools/list` shows it.
@@ -136,6 +145,9 @@ pub async fn call<F: Future<Output = ()>>(
     arguments: JsonObject,
     on_wait: impl Fn(Wait) -> F,
 ) -> Result<CaptureLink, ToolError> {
+    if !is_allowed(&caller.rights) {
+        return Err(Fault::NotAllowed.into());
+    }
     let call = Call::read(arguments, setup)?;
     let span = tracing::info_span!(
         "resume_session",
@@ -163,7 +175,16 @@ async fn resume<F: Future<Output = ()>>(
 ) -> Result<CaptureLink, Fault> {
     let started = Instant::now();
     let outcome = match &caller.key {
-        Some(key) => setup.client.resume(key, &call.request, on_wait).await.map_err(Fault::from),
+        Some(key) => {
+            let on_wait = |wait: Wait| {
+                count(&setup.metrics, Err(&wait.error));
+                setup.metrics.upstream_repeated();
+                on_wait(wait)
+            };
+            let answer = setup.client.resume(key, &call.request, on_wait).await;
+            count(&setup.metrics, answer.as_ref().map(|answer| answer.status).map_err(|failure| &failure.error));
+            answer.map_err(Fault::from)
+        }
         None => Err(Fault::NoKey),
     };
     let span = Span::current();
@@ -182,6 +203,15 @@ async fn resume<F: Future<Output = ()>>(
         Err(fault) => tracing::warn!(%fault, "not resumed"),
     }
     linked
+}
+
+/// Counts a request to Verifa, where one was sent.
+fn count(metrics: &Metrics, outcome: Result<StatusCode, &Error>) {
+    match outcome {
+        Ok(status) => metrics.upstream_answered(Some(status)),
+        Err(Error::Setup(_) | Error::Busy) => {}
+        Err(error) => metrics.upstream_answered(error.status()),
+    }
 }
 
 fn link(setup: &Setup, caller: &Caller, call: &Call, answer: Answer<ResumedSession>) -> Result<CaptureLink, Fault> {

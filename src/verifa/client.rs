@@ -207,7 +207,7 @@ impl Client {
         if !status.is_success() {
             return Err(Error::Refused(Refusal::read(status, &body.unwrap_or_default(), retry_after)));
         }
-        let value = body.and_then(|body| read(&body)).map_err(Error::Unreadable)?;
+        let value = body.and_then(|body| read(&body)).map_err(|fault| Error::Unreadable { status, fault })?;
         let date = date.and_then(|date| Timestamp::try_from(date).ok());
         Ok(Answer { value, status, attempts: 1, date, received: Timestamp::now() })
     }

@@ -102,10 +102,14 @@ impl ApiKey {
         self.environment
     }
 
-    /// Tells keys apart in logs without telling what they are: the first 12 hexadecimal digits of the SHA-256.
+    /// Tells keys apart in logs without telling what they are: the first 12 digits of [`Self::sha256`].
     pub fn fingerprint(&self) -> String {
-        let hash = Sha256::digest(self.header.as_bytes());
-        hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+        self.sha256().chars().take(12).collect()
+    }
+
+    /// The key's SHA-256 in hexadecimal, to tell keys apart without holding them.
+    pub fn sha256(&self) -> String {
+        Sha256::digest(self.header.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The value of `X-API-Key`, marked so that no HTTP layer prints it.

@@ -36,8 +36,13 @@ pub enum Error {
     #[error("refused with {}{}", .0.status.as_u16(), .0.code.as_ref().map(|code| format!(" {code}")).unwrap_or_default())]
     Refused(Refusal),
     /// A 2xx answer that is not what the documentation promises.
-    #[error("unreadable answer: {0}")]
-    Unreadable(BodyFault),
+    #[error("unreadable answer: {fault}")]
+    Unreadable {
+        /// The HTTP status, one of 2xx.
+        status: StatusCode,
+        /// What is wrong with it.
+        fault: BodyFault,
+    },
 }
 
 /// Why no HTTP client could be made.
@@ -143,10 +148,11 @@ fn plain_text(value: &Value) -> String {
 }
 
 impl Error {
-    /// The HTTP status, where there was an answer that was not 2xx.
+    /// The HTTP status, where there was an answer.
     pub fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Refused(refusal) => Some(refusal.status),
+            Self::Unreadable { status, .. } => Some(*status),
             _ => None,
         }
     }
@@ -155,7 +161,7 @@ impl Error {
     pub fn leaves_outcome_open(&self) -> bool {
         match self {
             Self::Setup(_) | Self::Busy | Self::Unreachable { .. } => false,
-            Self::TimedOut(_) | Self::Interrupted | Self::Unreadable(_) => true,
+            Self::TimedOut(_) | Self::Interrupted | Self::Unreadable { .. } => true,
             Self::Refused(refusal) => refusal.status.is_server_error(),
         }
     }

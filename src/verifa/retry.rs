@@ -69,7 +69,7 @@ fn is_repeated(error: &Error, outcome_open: bool) -> bool {
         // The budget went by while waiting for a permit.
         Error::Busy => false,
         // The same again would come back.
-        Error::Setup(_) | Error::Unreadable(_) => false,
+        Error::Setup(_) | Error::Unreadable { .. } => false,
     }
 }
 
@@ -127,7 +127,7 @@ mod tests {
             (unreachable(ConnectFault::CertificateName), false),
             (Error::Setup(SetupFault::RootCertificates), false),
             (Error::Busy, false),
-            (Error::Unreadable(BodyFault::NotJson), false),
+            (Error::Unreadable { status: StatusCode::OK, fault: BodyFault::NotJson }, false),
             (status(301, None), false),
             (status(400, None), false),
             (status(401, None), false),

@@ -55,6 +55,70 @@ impl Emulator {
     }
 }
 
+/// `verifa-mcp http` in a process of its own, on a free port.
+pub(crate) struct HttpServer {
+    pub(crate) url: String,
+    pub(crate) client: reqwest::Client,
+    child: Child,
+    stderr: JoinHandle<String>,
+}
+
+impl HttpServer {
+    pub(crate) async fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let listen = ["http", "--listen", "127.0.0.1:0"];
+        let mut command = program(listen.into_iter().chain(arguments.iter().copied()));
+        command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut errors = child.stderr.take().unwrap();
+        let stderr = tokio::spawn(async move {
+            let mut text = String::new();
+            errors.read_to_string(&mut text).await.unwrap();
+            text
+        });
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let Some(line) = lines.next_line().await.unwrap() else { panic!("{}", stderr.await.unwrap()) };
+        let url = line.strip_prefix("MCP server listening on ").unwrap().strip_suffix("/mcp").unwrap().to_owned();
+        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { url, client, child, stderr }
+    }
+
+    /// A server for calls to this API, without a key of its own.
+    pub(crate) async fn of_api(url: &str, environment: &[(&str, &str)]) -> Self {
+        Self::start(&[], &[&[("VERIFA_API_URL", url)], environment].concat()).await
+    }
+
+    pub(crate) fn get(&self, path: &str) -> reqwest::RequestBuilder {
+        self.client.get(format!("{}{path}", self.url))
+    }
+
+    /// A message to `/mcp`, or to another path.
+    pub(crate) fn post(&self, path: &str, message: &Value) -> reqwest::RequestBuilder {
+        let headers = [("accept", "application/json, text/event-stream"), ("content-type", "application/json")];
+        let request = self.client.post(format!("{}{path}", self.url)).body(message.to_string());
+        headers.into_iter().fold(request, |request, (name, value)| request.header(name, value))
+    }
+
+    /// A call of the tool in the stateless form of 2025-11-25, with this key.
+    pub(crate) fn resume(&self, key: &str, session_id: &str) -> reqwest::RequestBuilder {
+        self.post("/mcp", &resume_message(session_id)).bearer_auth(key)
+    }
+
+    pub(crate) async fn signal(&self, name: &str) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().await.unwrap().success());
+    }
+
+    pub(crate) async fn end(mut self) -> (ExitStatus, String) {
+        let status = self.child.wait().await.unwrap();
+        (status, self.stderr.await.unwrap())
+    }
+}
+
+pub(crate) fn resume_message(session_id: &str) -> Value {
+    let params = json!({"name": "resume_session", "arguments": {"session_id": session_id}});
+    json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+}
+
 /// How a client is connected to the program's stdin and stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Streams {

@@ -1,0 +1,159 @@
+//! Counts what the server does, for Prometheus.
+//!
+//! Labels come from short fixed lists: never a session id, a key, a caller or anything else that came from outside.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+use reqwest::StatusCode;
+
+/// Upper ends of the latency buckets, in seconds: from a local answer to the end of a retry budget.
+const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0];
+
+/// The process's counters. Clones count together.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    calls: Family<CallLabels, Counter>,
+    call_seconds: Family<ToolLabel, Histogram, fn() -> Histogram>,
+    running_calls: Gauge,
+    upstream_requests: Family<UpstreamLabel, Counter>,
+    retries: Counter,
+    http_requests: Family<HttpLabels, Counter>,
+    http_seconds: Family<PathLabel, Histogram, fn() -> Histogram>,
+    live_streams: Gauge,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    tool: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ToolLabel {
+    tool: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UpstreamLabel {
+    /// 0 where no answer came.
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HttpLabels {
+    path: &'static str,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PathLabel {
+    path: &'static str,
+}
+
+impl Metrics {
+    /// Counters that stand at zero.
+    pub fn new() -> Self {
+        let histograms = || Histogram::new(SECONDS);
+        let mut metrics = Self {
+            registry: Arc::default(),
+            calls: Family::default(),
+            call_seconds: Family::new_with_constructor(histograms),
+            running_calls: Gauge::default(),
+            upstream_requests: Family::default(),
+            retries: Counter::default(),
+            http_requests: Family::default(),
+            http_seconds: Family::new_with_constructor(histograms),
+            live_streams: Gauge::default(),
+        };
+        let mut registry = Registry::with_prefix("verifa_mcp");
+        registry.register("calls", "Tool calls by outcome", metrics.calls.clone());
+        registry.register("call_seconds", "Time of tool calls", metrics.call_seconds.clone());
+        registry.register("running_calls", "Tool calls that run now", metrics.running_calls.clone());
+        let upstream = "Requests to Verifa by HTTP status, 0 for no answer";
+        registry.register("upstream_requests", upstream, metrics.upstream_requests.clone());
+        registry.register("retries", "Requests to Verifa that were repeated", metrics.retries.clone());
+        registry.register("http_requests", "HTTP requests by path and status", metrics.http_requests.clone());
+        registry.register("http_seconds", "Time until an HTTP answer begins", metrics.http_seconds.clone());
+        registry.register("live_streams", "Classic SSE streams that are open", metrics.live_streams.clone());
+        metrics.registry = Arc::new(registry);
+        metrics
+    }
+
+    /// Counts a tool call that ended.
+    pub fn call_ended(&self, tool: &'static str, outcome: &'static str, time: Duration) {
+        self.calls.get_or_create(&CallLabels { tool, outcome }).inc();
+        self.call_seconds.get_or_create(&ToolLabel { tool }).observe(time.as_secs_f64());
+    }
+
+    /// Counts a tool call as running for as long as the returned value lives.
+    pub fn call_runs(&self) -> Running {
+        Running::new(&self.running_calls)
+    }
+
+    /// Counts a request to Verifa, by its answer's status if one came.
+    pub fn upstream_answered(&self, status: Option<StatusCode>) {
+        let status = status.map_or(0, |status| status.as_u16());
+        self.upstream_requests.get_or_create(&UpstreamLabel { status }).inc();
+    }
+
+    /// Counts a request to Verifa that is to be repeated.
+    pub fn upstream_repeated(&self) {
+        self.retries.inc();
+    }
+
+    /// Counts an HTTP request that was answered.
+    pub fn http_answered(&self, path: &'static str, status: StatusCode, time: Duration) {
+        self.http_requests.get_or_create(&HttpLabels { path, status: status.as_u16() }).inc();
+        self.http_seconds.get_or_create(&PathLabel { path }).observe(time.as_secs_f64());
+    }
+
+    /// Counts a classic SSE stream as open for as long as the returned value lives.
+    pub fn stream_lives(&self) -> Running {
+        Running::new(&self.live_streams)
+    }
+
+    /// Everything in the OpenMetrics text form, which Prometheus reads.
+    ///
+    /// # Errors
+    /// Never: a string takes all that is written to it.
+    pub fn render(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Metrics")
+    }
+}
+
+/// Something that is counted while it lasts.
+#[derive(Debug)]
+pub struct Running(Gauge);
+
+impl Running {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

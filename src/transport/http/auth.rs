@@ -1,0 +1,229 @@
+//! Who may call: reads the credentials of a request and says for whom the call is made, or why it is not.
+//!
+//! Nothing is remembered between requests, and a configured key is never lent to a caller who brings none. Refusals are
+//! words for the person who configures the client; they never repeat what was sent.
+
+use std::fmt;
+
+use axum::http::{
+    HeaderMap, StatusCode,
+    header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE},
+};
+use axum::response::{IntoResponse, Response};
+use url::form_urlencoded;
+
+use crate::{
+    tokens::{Holder, Tokens},
+    tools::{Caller, Rights, Toolset},
+    verifa::{ApiKey, InvalidApiKey, wire},
+};
+
+/// How callers prove who they are; also the values of `--auth`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Not at all: this computer only, the configured key.
+    None,
+    /// Each brings their own Verifa key.
+    ApiKey,
+    /// Tokens that the deployment gave them; the configured key.
+    Token,
+}
+
+impl Mode {
+    /// The mode where `--auth` was not given.
+    ///
+    /// # Errors
+    /// A key that would be lent to whoever reaches a listener that is not loopback.
+    pub fn by_default(has_key: bool, is_loopback: bool) -> Result<Self, &'static str> {
+        match (has_key, is_loopback) {
+            (true, true) => Ok(Self::None),
+            (false, _) => Ok(Self::ApiKey),
+            (true, false) => {
+                Err("with a key configured and a listener that others can reach, it must be said who may \
+                call: --auth token (you give each caller a token) or --auth api-key (each brings their own Verifa key, \
+                and the configured one is not used)")
+            }
+        }
+    }
+}
+
+/// A mode with what it needs.
+#[derive(Debug)]
+pub enum Auth {
+    /// Everybody is this caller.
+    None(Caller),
+    /// Callers bring their keys.
+    ApiKey,
+    /// Callers bring tokens; the key is the deployment's.
+    Token(Box<Tokens>, ApiKey),
+}
+
+impl Auth {
+    /// For whom a request is made. `query` may narrow the rights.
+    ///
+    /// # Errors
+    /// Why nobody's.
+    pub(super) fn authenticate(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Caller, Denied> {
+        let mut caller = match self {
+            Self::None(caller) => caller.clone(),
+            Self::ApiKey => {
+                let key = presented(headers).ok_or(Denied::NoKey)?.parse().map_err(Denied::BadKey)?;
+                Caller { key: Some(key), ..Caller::default() }
+            }
+            Self::Token(tokens, key) => {
+                let token = presented(headers).ok_or(Denied::NoToken)?;
+                let Holder { name, rights } = tokens.find(token).ok_or(Denied::UnknownToken)?;
+                Caller { key: Some(key.clone()), name: Some(name.to_string()), rights }
+            }
+        };
+        caller.rights = caller.rights.narrowed_by(&rights_in(query.unwrap_or_default())?);
+        Ok(caller)
+    }
+}
+
+/// The bearer token, or what stands in `X-API-Key`.
+fn presented(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
+        let (scheme, credentials) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(credentials)
+    });
+    let header = || headers.get(wire::API_KEY).and_then(|value| value.to_str().ok());
+    bearer.or_else(header).map(str::trim).filter(|presented| !presented.is_empty())
+}
+
+/// Reads `toolsets` and `read_only` as Verifa's own server has them. Names of its toolsets that are none of ours are
+/// passed over, so that one client entry fits both servers.
+fn rights_in(query: &str) -> Result<Rights, Denied> {
+    let mut rights = Rights::default();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match name.as_ref() {
+            "read_only" => rights.read_only |= read_switch(&value)?,
+            "toolsets" => {
+                let ours: Vec<Toolset> = value.split(',').filter_map(|name| name.trim().parse().ok()).collect();
+                if !ours.is_empty() {
+                    let named = Rights { toolsets: Some(ours.into_iter().collect()), ..Rights::default() };
+                    rights = rights.narrowed_by(&named);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(rights)
+}
+
+fn read_switch(value: &str) -> Result<bool, Denied> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" | "" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err(Denied::BadQuery),
+    }
+}
+
+/// Why a request is nobody's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Denied {
+    NoKey,
+    BadKey(InvalidApiKey),
+    NoToken,
+    UnknownToken,
+    BadQuery,
+    OtherStream,
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoKey => formatter.write_str(
+                "This server makes its calls with your own Verifa key, and none came. Set the header \"Authorization: \
+                 Bearer vk_sandbox_…\" (or vk_live_…) in your MCP client.",
+            ),
+            Self::BadKey(fault) => write!(
+                formatter,
+                "The key in the Authorization header {fault}. Set \"Authorization: Bearer vk_sandbox_…\" (or vk_live_…) \
+                 in your MCP client."
+            ),
+            Self::NoToken => formatter.write_str(
+                "This server wants a token, and none came. Ask its operator for one (verifa-mcp token new) and set the \
+                 header \"Authorization: Bearer vmt_…\" in your MCP client.",
+            ),
+            Self::UnknownToken => formatter.write_str(
+                "This server does not know the token in the Authorization header: it was revoked or copied wrong. Ask \
+                 its operator for a new one (verifa-mcp token new).",
+            ),
+            Self::OtherStream => formatter.write_str(
+                "This stream was opened with other credentials. Send each message with those of its stream.",
+            ),
+            Self::BadQuery => formatter.write_str("The query's read_only must be true or false."),
+        }
+    }
+}
+
+impl IntoResponse for Denied {
+    fn into_response(self) -> Response {
+        let text = format!("{self}\n");
+        match self {
+            Self::BadQuery => (StatusCode::BAD_REQUEST, text).into_response(),
+            // No `resource_metadata`: a client would take it for an invitation to an OAuth discovery.
+            _ => {
+                let bearer = [(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))];
+                (StatusCode::UNAUTHORIZED, bearer, text).into_response()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_never_lent_to_a_network_by_default() {
+        assert_eq!(Mode::by_default(true, true), Ok(Mode::None));
+        assert_eq!(Mode::by_default(false, true), Ok(Mode::ApiKey));
+        assert_eq!(Mode::by_default(false, false), Ok(Mode::ApiKey));
+        assert!(Mode::by_default(true, false).is_err());
+    }
+
+    #[test]
+    fn credentials_are_read_from_either_header() {
+        let cases: [(&[(&str, &str)], Option<&str>); 8] = [
+            (&[("authorization", "Bearer abc")], Some("abc")),
+            (&[("authorization", "bearer  abc ")], Some("abc")),
+            (&[("x-api-key", "abc")], Some("abc")),
+            (&[("authorization", "Bearer abc"), ("x-api-key", "def")], Some("abc")),
+            (&[("authorization", "Basic abc")], None),
+            (&[("authorization", "abc")], None),
+            (&[("authorization", "Bearer ")], None),
+            (&[], None),
+        ];
+        for (headers, expected) in cases {
+            let headers: HeaderMap = headers
+                .iter()
+                .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                .collect::<Vec<(axum::http::HeaderName, HeaderValue)>>()
+                .into_iter()
+                .collect();
+            assert_eq!(presented(&headers), expected, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_query_narrows_and_never_widens() {
+        let allowed = |query| rights_in(query).map(|rights| rights.allow(Toolset::Resume, true));
+        let cases = [
+            ("", Ok(true)),
+            ("read_only=false", Ok(true)),
+            ("read_only=true", Ok(false)),
+            ("read_only=1&read_only=false", Ok(false)),
+            ("toolsets=resume", Ok(true)),
+            ("toolsets=sessions,cases&read_only=false", Ok(true)),
+            ("toolsets=sessions%2Cresume", Ok(true)),
+            ("toolsets=resume&read_only=yes", Ok(false)),
+            ("read_only=perhaps", Err(Denied::BadQuery)),
+            ("other=1", Ok(true)),
+        ];
+        for (query, expected) in cases {
+            assert_eq!(allowed(query), expected, "{query}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The door: what every request goes through before anybody looks at what it wants.
+//!
+//! A web page elsewhere must not reach a server on this computer, so `Host` and `Origin` are checked (DNS rebinding). A
+//! request gets an id and a line in the log, which holds no query, no header and no body: they may hold secrets.
+
+use std::{fmt, str::FromStr, sync::Arc, time::Instant};
+
+use axum::{
+    extract::{Request, State},
+    http::{
+        HeaderName, HeaderValue, Method, StatusCode,
+        header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE},
+        request::Parts,
+        uri::Authority,
+    },
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use url::{Host, Url};
+use uuid::Uuid;
+
+use super::Service;
+use crate::{server::RequestId, verifa::OutsideText};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// A host that requests may name: a name or an address, with any port unless one is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowedHost {
+    name: String,
+    port: Option<u16>,
+}
+
+impl AllowedHost {
+    /// The names of this computer.
+    pub fn loopback() -> Vec<Self> {
+        ["localhost", "127.0.0.1", "[::1]"].map(|name| Self { name: name.to_owned(), port: None }).into()
+    }
+
+    fn matches(&self, authority: &Authority) -> bool {
+        let port_fits = self.port.is_none_or(|port| authority.port_u16() == Some(port));
+        authority.host().eq_ignore_ascii_case(&self.name) && port_fits
+    }
+}
+
+/// Text that names no host or no origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotAllowable(&'static str);
+
+impl FromStr for AllowedHost {
+    type Err = NotAllowable;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fault = NotAllowable("must be a host name or address, with or without a port, for example mcp.example.com");
+        let authority: Authority = text.parse().map_err(|_| fault)?;
+        if authority.host().is_empty() || text.contains('@') {
+            return Err(fault);
+        }
+        Ok(Self { name: authority.host().to_owned(), port: authority.port_u16() })
+    }
+}
+
+/// An origin that browsers may call from: `https://app.example.com`, or `http://localhost:*` for any port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowedOrigin {
+    scheme: String,
+    host: Host<String>,
+    /// `None` is any port.
+    port: Option<u16>,
+}
+
+impl AllowedOrigin {
+    /// Pages that this computer serves to itself.
+    pub fn loopback() -> Vec<Self> {
+        ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"].iter().filter_map(|it| it.parse().ok()).collect()
+    }
+
+    fn matches(&self, origin: &str) -> bool {
+        let Ok(url) = Url::parse(origin) else { return false };
+        let is_bare = url.path() == "/" && url.query().is_none() && url.username().is_empty();
+        is_bare
+            && url.scheme() == self.scheme
+            && url.host().map(|host| host.to_owned()).as_ref() == Some(&self.host)
+            && self.port.is_none_or(|port| url.port_or_known_default() == Some(port))
+    }
+}
+
+impl FromStr for AllowedOrigin {
+    type Err = NotAllowable;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fault = NotAllowable("must be an origin, for example https://app.example.com or http://localhost:*");
+        let (text, any_port) = text.strip_suffix(":*").map_or((text, false), |text| (text, true));
+        let url = Url::parse(text).map_err(|_| fault)?;
+        let host = url.host().ok_or(fault)?.to_owned();
+        let is_bare = matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none();
+        let port = if any_port { None } else { url.port_or_known_default() };
+        is_bare.then(|| Self { scheme: url.scheme().to_owned(), host, port }).ok_or(fault)
+    }
+}
+
+/// Lets browsers of the allowed origins call.
+pub(super) fn cors(allowed: Vec<AllowedOrigin>) -> CorsLayer {
+    let names = ["last-event-id", "mcp-method", "mcp-name", "mcp-protocol-version", "mcp-session-id", "x-api-key"];
+    let headers =
+        names.map(HeaderName::from_static).into_iter().chain([ACCEPT, AUTHORIZATION, CONTENT_TYPE, REQUEST_ID]);
+    let is_allowed = move |origin: &HeaderValue, _: &Parts| {
+        origin.to_str().is_ok_and(|origin| allowed.iter().any(|allowed| allowed.matches(origin)))
+    };
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(is_allowed))
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_headers(headers.collect::<Vec<_>>())
+        .expose_headers([REQUEST_ID, WWW_AUTHENTICATE])
+}
+
+/// Gives the request an id, refuses it where it must not come in, answers it, and writes it down.
+pub(super) async fn receive(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let path = known_path(request.uri().path());
+    let id = request_id(&request);
+    request.extensions_mut().insert(RequestId(id.clone()));
+
+    let refusal = service.refusal(&request, path);
+    let (mut response, caller) = match refusal {
+        Some(refusal) => (refusal.into_response(), None),
+        None if is_open(path) => (next.run(request).await, None),
+        None => match service.auth.authenticate(request.headers(), request.uri().query()) {
+            Ok(caller) => {
+                let label = caller.label();
+                request.extensions_mut().insert(caller);
+                (next.run(request).await, label)
+            }
+            Err(denied) => (denied.into_response(), None),
+        },
+    };
+
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    // nginx would otherwise hold events back until its buffer is full.
+    response.headers_mut().insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    let (status, time) = (response.status(), started.elapsed());
+    service.metrics.http_answered(path, status, time);
+    let caller = caller.as_deref();
+    let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(%method, path, status = status.as_u16(), milliseconds, request_id = id, caller, "answered");
+    response
+}
+
+/// What a client may know without saying who it is.
+fn is_open(path: &str) -> bool {
+    !matches!(path, "/mcp" | "/sse" | "/messages")
+}
+
+fn known_path(path: &str) -> &'static str {
+    const KNOWN: [&str; 6] = ["/mcp", "/sse", "/messages", "/healthz", "/readyz", "/metrics"];
+    KNOWN.into_iter().find(|known| *known == path).unwrap_or("other")
+}
+
+/// The caller's own id, where it is harmless, so that one id follows a request through all logs.
+fn request_id(request: &Request) -> String {
+    let harmless = |id: &&str| {
+        (1..=64).contains(&id.len()) && id.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-'))
+    };
+    let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(harmless);
+    given.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
+}
+
+impl Service {
+    fn refusal(&self, request: &Request, path: &str) -> Option<Refusal> {
+        // Probes name whatever address they found, and learn nothing that is worth hiding.
+        if matches!(path, "/healthz" | "/readyz") {
+            return None;
+        }
+        if self.stopping.is_cancelled() {
+            return Some(Refusal::Stopping);
+        }
+        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+        let host = host.or_else(|| request.uri().authority().map(Authority::as_str)).unwrap_or_default();
+        let authority = host.parse::<Authority>().ok();
+        if !authority.is_some_and(|authority| self.allowed_hosts.iter().any(|allowed| allowed.matches(&authority))) {
+            return Some(Refusal::Host(OutsideText::capped(host, 100)));
+        }
+        let origin = request.headers().get(ORIGIN)?;
+        let origin = origin.to_str().unwrap_or_default();
+        let allowed = self.allowed_origins.iter().any(|allowed| allowed.matches(origin));
+        (!allowed).then(|| Refusal::Origin(OutsideText::capped(origin, 100)))
+    }
+}
+
+/// Why a request does not come in.
+enum Refusal {
+    Host(OutsideText),
+    Origin(OutsideText),
+    Stopping,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(host) => write!(
+                formatter,
+                "This server does not go by the name \"{host}\". If it should, add it with --allowed-host \
+                 (VERIFA_MCP_ALLOWED_HOSTS)."
+            ),
+            Self::Origin(origin) => write!(
+                formatter,
+                "Web pages of \"{origin}\" may not call this server. If they should, add the origin with \
+                 --allowed-origin (VERIFA_MCP_ALLOWED_ORIGINS)."
+            ),
+            Self::Stopping => formatter.write_str("This server is stopping. Try again: another may answer."),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let text = format!("{self}\n");
+        match self {
+            Self::Host(_) | Self::Origin(_) => (StatusCode::FORBIDDEN, text).into_response(),
+            Self::Stopping => {
+                let headers = [("retry-after", "1"), ("connection", "close")];
+                (StatusCode::SERVICE_UNAVAILABLE, headers, text).into_response()
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Streamable HTTP at `/mcp`: both eras, streams, cancelling, stopping, and what an operator sees.
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::{
+    program::{HttpServer, SANDBOX_KEY, program, resume_message, run, stderr},
+    upstream::{Reply, Upstream},
+};
+
+pub(crate) async fn json_of(request: reqwest::RequestBuilder) -> Value {
+    let response = request.send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "application/json");
+    serde_json::from_str(&response.text().await.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn every_older_revision_is_spoken_statelessly() {
+    let server = HttpServer::start(&["--emulator"], &[]).await;
+    for version in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
+        let client = json!({"name": "integration tests", "version": "1"});
+        let params = json!({"protocolVersion": version, "capabilities": {}, "clientInfo": client});
+        let initialize = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
+        let response = server.post("/mcp", &initialize).send().await.unwrap();
+        assert!(response.headers().get("mcp-session-id").is_none());
+        let answer: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+        assert_eq!(answer["result"]["protocolVersion"], version);
+        let call = server.post("/mcp", &resume_message("ses_demo_expired")).header("mcp-protocol-version", version);
+        let result = json_of(call).await["result"].take();
+        assert_eq!(result["structuredContent"]["status"], "pending", "{result}");
+        assert_eq!(result["content"][1]["type"], "image");
+    }
+}
+
+#[tokio::test]
+async fn the_newest_revision_is_spoken_without_initialize() {
+    let server = HttpServer::start(&["--emulator"], &[]).await;
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let mut call = resume_message("ses_demo_expired");
+    call["params"]["_meta"] = meta.clone();
+    let discover = json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": meta}});
+    for (method, name, message) in [("server/discover", "", discover), ("tools/call", "resume_session", call)] {
+        let mut request =
+            server.post("/mcp", &message).header("mcp-protocol-version", "2026-07-28").header("mcp-method", method);
+        if !name.is_empty() {
+            request = request.header("mcp-name", name);
+        }
+        let answer = json_of(request).await;
+        assert_eq!(answer["result"]["resultType"], "complete", "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn progress_makes_the_answer_an_event_stream() {
+    let upstream = Upstream::always([Reply::new(429, &["retry-after: 1"], ""), Reply::resumed()]).await;
+    let server = HttpServer::of_api(&upstream.url, &[]).await;
+    let mut message = resume_message("ses_1");
+    message["params"]["_meta"] = json!({"progressToken": 5});
+    let response = server.post("/mcp", &message).bearer_auth(SANDBOX_KEY).send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    assert_eq!(response.headers()["x-accel-buffering"], "no");
+    let text = response.text().await.unwrap();
+    let events: Vec<Value> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("data:"))
+        .filter_map(|data| serde_json::from_str(data).ok())
+        .collect();
+    assert_eq!(events[0]["params"]["progressToken"], 5, "{text}");
+    assert_eq!(events[1]["result"]["isError"], false, "{text}");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_cancels_its_request_to_verifa() {
+    let upstream = Upstream::always([Reply::Hang]).await;
+    let server = HttpServer::of_api(&upstream.url, &[]).await;
+    let call = tokio::spawn(server.resume(SANDBOX_KEY, "ses_1").send());
+    upstream.arrival().await;
+    call.abort();
+    upstream.hang_up().await;
+}
+
+#[tokio::test]
+async fn it_listens_on_several_addresses_and_on_ipv6() {
+    let mut command = program(["http", "--emulator", "--listen", "127.0.0.1:0,[::1]:0", "--listen", "127.0.0.1:0"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut text = String::new();
+    while text.lines().count() < 3 || !text.ends_with('\n') {
+        text.push(stdout.read_u8().await.unwrap().into());
+    }
+    for line in text.lines() {
+        let url = line.strip_prefix("MCP server listening on ").unwrap().replace("/mcp", "/readyz");
+        assert_eq!(reqwest::get(url).await.unwrap().text().await.unwrap(), "ready\n");
+    }
+    assert!(text.contains("http://[::1]:"));
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_named() {
+    let server = HttpServer::start(&["--emulator"], &[]).await;
+    let address = server.url.strip_prefix("http://").unwrap();
+    let output = run(["http", "--emulator", "--listen", address], &[]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains(&format!("cannot listen on {address}")), "{}", stderr(&output));
+}
+
+#[tokio::test]
+async fn on_sigterm_running_calls_end_and_new_ones_are_sent_elsewhere() {
+    let upstream = Upstream::always([Reply::new(503, &["retry-after: 2"], ""), Reply::resumed()]).await;
+    let server = HttpServer::of_api(&upstream.url, &[]).await;
+    assert_eq!(server.get("/readyz").send().await.unwrap().status(), 200);
+    let running = tokio::spawn(server.resume(SANDBOX_KEY, "ses_1").send());
+    upstream.arrival().await;
+    server.signal("TERM").await;
+    let ready = loop {
+        let fresh = reqwest::Client::builder().no_proxy().build().unwrap();
+        let status = fresh.get(format!("{}/readyz", server.url)).send().await.unwrap().status();
+        if status != 200 {
+            break status;
+        }
+    };
+    assert_eq!(ready, 503);
+    let late = server.resume(SANDBOX_KEY, "ses_2").send().await.unwrap();
+    assert_eq!((late.status().as_u16(), &late.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    let answer = running.await.unwrap().unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(answer.text().await.unwrap().contains(r#""isError":false"#));
+    let (status, log) = server.end().await;
+    assert!(status.success(), "{log}");
+}
+
+#[tokio::test]
+async fn it_ends_at_once_on_a_signal_when_nothing_runs() {
+    for signal in ["TERM", "INT"] {
+        let server = HttpServer::start(&["--emulator"], &[]).await;
+        let mut idle = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).await.unwrap();
+        idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        let mut first = [0; 15];
+        idle.read_exact(&mut first).await.unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200 OK");
+        server.signal(signal).await;
+        assert!(server.end().await.0.success());
+    }
+}
+
+#[tokio::test]
+async fn metrics_count_calls_and_hold_nothing_that_names_anybody() {
+    let upstream = Upstream::always([Reply::error(500, "internal", "Oops"), Reply::resumed()]).await;
+    let server = HttpServer::of_api(&upstream.url, &[]).await;
+    let mut stream = server.get("/sse").bearer_auth(SANDBOX_KEY).send().await.unwrap();
+    stream.chunk().await.unwrap();
+    json_of(server.resume(SANDBOX_KEY, "ses_metrics")).await;
+    json_of(server.resume(SANDBOX_KEY, "../x")).await;
+    let response = server.get("/metrics").send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let text = response.text().await.unwrap();
+    for line in [
+        r#"verifa_mcp_calls_total{tool="resume_session",outcome="success"} 1"#,
+        r#"verifa_mcp_calls_total{tool="resume_session",outcome="invalid_arguments"} 1"#,
+        r#"verifa_mcp_upstream_requests_total{status="500"} 1"#,
+        r#"verifa_mcp_upstream_requests_total{status="200"} 1"#,
+        "verifa_mcp_retries_total 1",
+        "verifa_mcp_running_calls 0",
+        "verifa_mcp_live_streams 1",
+        r#"verifa_mcp_http_requests_total{path="/mcp",status="200"} 2"#,
+        r#"verifa_mcp_call_seconds_count{tool="resume_session"} 2"#,
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line} in\n{text}");
+    }
+    assert!(!text.contains("ses_") && !text.contains("vk_"));
+}
+
+#[tokio::test]
+async fn metrics_are_not_shown_where_others_can_reach_them() {
+    let arguments = ["--listen", "0.0.0.0:0", "--metrics-listen", "127.0.0.1:0"];
+    let mut command = program(["http"].into_iter().chain(arguments));
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut text = String::new();
+    while text.lines().count() < 2 || !text.ends_with('\n') {
+        text.push(stdout.read_u8().await.unwrap().into());
+    }
+    let mut lines = text.lines();
+    let main = lines.next().unwrap().strip_prefix("MCP server listening on ").unwrap();
+    let main = main.replace("0.0.0.0", "127.0.0.1").replace("/mcp", "/metrics");
+    assert_eq!(reqwest::get(main).await.unwrap().status(), 404);
+    let metrics = lines.next().unwrap().strip_prefix("Metrics on ").unwrap();
+    assert!(reqwest::get(metrics).await.unwrap().text().await.unwrap().contains("verifa_mcp_retries_total 0"));
+}
+
+#[tokio::test]
+async fn a_request_goes_by_one_id_in_its_answer_its_error_and_the_log() {
+    let server = HttpServer::start(&[], &[]).await;
+    let mut ids = vec!["mine-1_A".to_owned()];
+    let given = server.resume(SANDBOX_KEY, "../x").header("x-request-id", "mine-1_A").send().await.unwrap();
+    assert_eq!(given.headers()["x-request-id"], "mine-1_A");
+    assert!(given.text().await.unwrap().contains("Request id: mine-1_A"));
+    for strange in ["a b", "", &"x".repeat(65), "a\u{7f}b", "<script>"] {
+        let Ok(value) = reqwest::header::HeaderValue::from_str(strange) else { continue };
+        let response = server.resume(SANDBOX_KEY, "../x").header("x-request-id", value).send().await.unwrap();
+        let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+        assert_eq!(id.len(), 36);
+        assert!(response.text().await.unwrap().contains(&format!("Request id: {id}")));
+        ids.push(id);
+    }
+    server.signal("TERM").await;
+    let (_, log) = server.end().await;
+    for id in ids {
+        assert!(log.lines().any(|line| line.contains(&format!("request_id=\"{id}\""))), "{id} in {log}");
+    }
+}

@@ -1,0 +1,176 @@
+//! The classic HTTP+SSE transport: a round trip, whose streams are whose, how many, and how they end.
+
+use std::collections::VecDeque;
+
+use serde_json::{Value, json};
+
+use crate::{
+    program::{HttpServer, SANDBOX_KEY, resume_message},
+    upstream::{Reply, Upstream},
+};
+
+/// A client's end of a stream.
+struct Stream<'a> {
+    server: &'a HttpServer,
+    key: &'a str,
+    response: reqwest::Response,
+    endpoint: String,
+    buffer: String,
+    events: VecDeque<(String, String)>,
+}
+
+impl<'a> Stream<'a> {
+    async fn open(server: &'a HttpServer, key: &'a str) -> Self {
+        let response = server.get("/sse").bearer_auth(key).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let (endpoint, buffer, events) = Default::default();
+        let mut stream = Self { server, key, response, endpoint, buffer, events };
+        let (event, endpoint) = stream.event().await.unwrap();
+        assert_eq!(event, "endpoint");
+        stream.endpoint = endpoint;
+        stream
+    }
+
+    async fn event(&mut self) -> Option<(String, String)> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            let chunk = self.response.chunk().await.ok()??;
+            self.buffer += str::from_utf8(&chunk).unwrap();
+            while let Some((event, rest)) = self.buffer.split_once("\n\n") {
+                let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+                if let (Some(kind), Some(data)) = (field("event: "), field("data: ")) {
+                    self.events.push_back((kind, data));
+                }
+                self.buffer = rest.to_owned();
+            }
+        }
+    }
+
+    async fn message(&mut self) -> Value {
+        let (event, data) = self.event().await.unwrap();
+        assert_eq!(event, "message");
+        serde_json::from_str(&data).unwrap()
+    }
+
+    async fn send(&self, message: &Value) -> u16 {
+        let request = self.server.post(&self.endpoint, message).bearer_auth(self.key);
+        request.send().await.unwrap().status().as_u16()
+    }
+
+    async fn initialize(&mut self) {
+        let client = json!({"name": "integration tests", "version": "1"});
+        let params = json!({"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": client});
+        let initialize = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
+        assert_eq!(self.send(&initialize).await, 202);
+        assert_eq!(self.message().await["result"]["protocolVersion"], "2024-11-05");
+        assert_eq!(self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await, 202);
+    }
+}
+
+#[tokio::test]
+async fn a_call_goes_in_by_messages_and_its_answer_comes_out_of_the_stream() {
+    let upstream = Upstream::always([Reply::resumed()]).await;
+    let server = HttpServer::of_api(&upstream.url, &[]).await;
+    let mut stream = Stream::open(&server, "vk_live_mine").await;
+    assert_eq!(stream.endpoint.len(), "/messages?sessionId=".len() + 32);
+    stream.initialize().await;
+    assert_eq!(stream.send(&resume_message("ses_1")).await, 202);
+    let answer = stream.message().await;
+    assert_eq!(answer["result"]["structuredContent"]["status"], "pending", "{answer}");
+    assert_eq!(upstream.received()[0].headers["x-api-key"], "vk_live_mine");
+    let mut wrong = resume_message("../x");
+    wrong["id"] = json!("second");
+    assert_eq!(stream.send(&wrong).await, 202);
+    let error = stream.message().await;
+    assert!(error["result"]["content"][0]["text"].as_str().unwrap().contains("Request id: "), "{error}");
+}
+
+#[tokio::test]
+async fn a_stream_takes_messages_of_its_own_credentials_alone() {
+    let server = HttpServer::start(&[], &[]).await;
+    let stream = Stream::open(&server, "vk_live_mine").await;
+    let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+    for (path, key, status) in [
+        (stream.endpoint.as_str(), Some("vk_live_other"), 401),
+        (&stream.endpoint, None, 401),
+        ("/messages?sessionId=00000000000000000000000000000000", Some("vk_live_mine"), 404),
+        ("/messages", Some("vk_live_mine"), 404),
+    ] {
+        let mut request = server.post(path, &ping);
+        if let Some(key) = key {
+            request = request.bearer_auth(key);
+        }
+        assert_eq!(request.send().await.unwrap().status(), status, "{path} {key:?}");
+    }
+    let nonsense = server.post(&stream.endpoint, &json!("nonsense")).bearer_auth("vk_live_mine").send().await.unwrap();
+    assert_eq!(nonsense.status(), 400);
+    let closed = stream.endpoint.clone();
+    drop(stream);
+    loop {
+        let gone = server.post(&closed, &ping).bearer_auth("vk_live_mine").send().await.unwrap();
+        if gone.status() == 404 {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_ends_its_calls() {
+    let upstream = Upstream::always([Reply::Hang]).await;
+    let server = HttpServer::of_api(&upstream.url, &[]).await;
+    let mut stream = Stream::open(&server, SANDBOX_KEY).await;
+    stream.initialize().await;
+    stream.send(&resume_message("ses_1")).await;
+    upstream.arrival().await;
+    drop(stream);
+    upstream.hang_up().await;
+}
+
+#[tokio::test]
+async fn streams_are_bounded_and_a_place_is_free_again_when_one_ends() {
+    let server = HttpServer::start(&["--max-streams", "2"], &[]).await;
+    let first = Stream::open(&server, SANDBOX_KEY).await;
+    let _second = Stream::open(&server, SANDBOX_KEY).await;
+    let third = server.get("/sse").bearer_auth(SANDBOX_KEY).send().await.unwrap();
+    assert_eq!((third.status().as_u16(), &third.headers()["retry-after"]), (503, &"5".parse().unwrap()));
+    drop(first);
+    while server.get("/sse").bearer_auth(SANDBOX_KEY).send().await.unwrap().status() == 503 {}
+}
+
+#[tokio::test]
+async fn the_rights_of_a_stream_are_those_it_was_opened_with() {
+    let server = HttpServer::start(&[], &[]).await;
+    let response = server.get("/sse?read_only=true").bearer_auth(SANDBOX_KEY).send().await.unwrap();
+    let (endpoint, buffer, events) = Default::default();
+    let mut stream = Stream { server: &server, key: SANDBOX_KEY, response, endpoint, buffer, events };
+    stream.endpoint = stream.event().await.unwrap().1 + "&read_only=false";
+    stream.initialize().await;
+    stream.send(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})).await;
+    assert_eq!(stream.message().await["result"]["tools"], json!([]));
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_the_server_stops_and_its_call_is_answered_first() {
+    let upstream = Upstream::always([Reply::new(503, &["retry-after: 2"], ""), Reply::resumed()]).await;
+    let server = HttpServer::of_api(&upstream.url, &[]).await;
+    let mut stream = Stream::open(&server, SANDBOX_KEY).await;
+    stream.initialize().await;
+    stream.send(&resume_message("ses_1")).await;
+    upstream.arrival().await;
+    server.signal("TERM").await;
+    assert_eq!(stream.message().await["result"]["isError"], false);
+    assert!(stream.event().await.is_none());
+    drop(stream);
+    assert!(server.end().await.0.success());
+}
+
+#[tokio::test]
+async fn it_can_be_switched_off() {
+    let server = HttpServer::start(&["--no-classic-sse"], &[]).await;
+    assert_eq!(server.get("/sse").bearer_auth(SANDBOX_KEY).send().await.unwrap().status(), 404);
+    let message = server.post("/messages?sessionId=x", &json!({})).bearer_auth(SANDBOX_KEY).send().await.unwrap();
+    assert_eq!(message.status(), 404);
+}

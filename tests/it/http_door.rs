@@ -1,0 +1,141 @@
+//! What HTTP requests go through before anybody looks at what they want.
+
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::program::{HttpServer, SANDBOX_KEY, resume_message};
+
+#[tokio::test]
+async fn a_foreign_host_is_refused_with_the_setting_to_change() {
+    let server = HttpServer::start(&["--emulator"], &[]).await;
+    for host in ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "192.168.0.1:8787"] {
+        for path in ["/mcp", "/sse", "/metrics", "/"] {
+            let response = server.get(path).header("host", host).send().await.unwrap();
+            assert_eq!(response.status(), 403, "{host} {path}");
+            let text = response.text().await.unwrap();
+            assert!(text.contains(host) && text.contains("VERIFA_MCP_ALLOWED_HOSTS"), "{text}");
+        }
+    }
+    for host in ["localhost", "LOCALHOST:1", "127.0.0.1:8787", "[::1]"] {
+        let response =
+            server.post("/mcp", &resume_message("ses_demo_expired")).header("host", host).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{host}");
+    }
+    let probe = server.get("/readyz").header("host", "10.0.0.7:8787").send().await.unwrap();
+    assert_eq!(probe.status(), 200, "probes name whatever address they found");
+}
+
+#[tokio::test]
+async fn hosts_can_be_allowed() {
+    let server = HttpServer::start(&["--emulator", "--allowed-host", "mcp.example.com,other.example:8443"], &[]).await;
+    for (host, status) in [
+        ("mcp.example.com", 200),
+        ("MCP.example.com:443", 200),
+        ("other.example:8443", 200),
+        ("other.example", 403),
+        ("localhost", 403),
+    ] {
+        let response =
+            server.post("/mcp", &resume_message("ses_demo_expired")).header("host", host).send().await.unwrap();
+        assert_eq!(response.status(), status, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_origin_is_refused_although_the_host_is_right() {
+    let server = HttpServer::start(&["--emulator"], &[]).await;
+    for (origin, status) in [
+        ("http://evil.example", 403),
+        ("https://localhost.evil.example", 403),
+        ("null", 403),
+        ("http://localhost@evil.example", 403),
+        ("nonsense", 403),
+        ("http://localhost:5173", 200),
+        ("http://127.0.0.1", 200),
+        ("http://[::1]:9", 200),
+    ] {
+        let call = server.post("/mcp", &resume_message("ses_demo_expired"));
+        let response = call.header("origin", origin).send().await.unwrap();
+        assert_eq!(response.status(), status, "{origin}");
+        if status == 403 {
+            assert!(response.text().await.unwrap().contains("VERIFA_MCP_ALLOWED_ORIGINS"));
+        }
+        let stream = server.get("/sse").header("origin", origin).send().await.unwrap();
+        assert_eq!(stream.status(), status, "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn browsers_of_allowed_origins_may_call() {
+    let server = HttpServer::start(&["--allowed-origin", "https://app.example.com"], &[]).await;
+    let preflight = |origin: &str| {
+        let request = server.client.request(reqwest::Method::OPTIONS, format!("{}/mcp", server.url));
+        request.header("origin", origin).header("access-control-request-method", "POST").header(
+            "access-control-request-headers",
+            "authorization,content-type,mcp-protocol-version,mcp-method,mcp-name",
+        )
+    };
+    let allowed = preflight("https://app.example.com").send().await.unwrap();
+    assert!(allowed.status().is_success());
+    assert_eq!(allowed.headers()["access-control-allow-origin"], "https://app.example.com");
+    let headers = allowed.headers()["access-control-allow-headers"].to_str().unwrap();
+    assert!(
+        ["authorization", "mcp-protocol-version", "mcp-method"].iter().all(|name| headers.contains(name)),
+        "{headers}"
+    );
+    for foreign in
+        ["https://evil.example", "http://app.example.com", "https://app.example.com:8443", "http://localhost:1"]
+    {
+        let refused = preflight(foreign).send().await.unwrap();
+        assert!(refused.headers().get("access-control-allow-origin").is_none(), "{foreign}");
+    }
+    let unauthorized =
+        server.post("/mcp", &json!({})).header("origin", "https://app.example.com").send().await.unwrap();
+    assert_eq!(unauthorized.status(), 401);
+    assert_eq!(
+        unauthorized.headers()["access-control-allow-origin"],
+        "https://app.example.com",
+        "the page may read why"
+    );
+}
+
+#[tokio::test]
+async fn bodies_are_bounded_on_every_path() {
+    let server = HttpServer::start(&[], &[]).await;
+    let large = json!({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": "x".repeat(100_000)}});
+    for path in ["/mcp", "/messages?sessionId=x"] {
+        let response = server.post(path, &large).bearer_auth(SANDBOX_KEY).send().await.unwrap();
+        assert_eq!(response.status(), 413, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn answers_show_no_version_and_are_not_held_back_by_proxies() {
+    let server = HttpServer::start(&["--emulator"], &[]).await;
+    for path in ["/healthz", "/nothing", "/mcp"] {
+        let response = server.get(path).send().await.unwrap();
+        assert_eq!(response.headers()["x-accel-buffering"], "no");
+        for name in ["server", "x-powered-by", "via"] {
+            assert!(response.headers().get(name).is_none(), "{name} of {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn connections_are_bounded_and_the_next_ones_wait() {
+    let server = HttpServer::start(&["--emulator", "--max-connections", "1"], &[]).await;
+    let address = server.url.strip_prefix("http://").unwrap();
+    let mut first = TcpStream::connect(address).await.unwrap();
+    first.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let mut answer = [0; 15];
+    first.read_exact(&mut answer).await.unwrap();
+
+    let mut second = TcpStream::connect(address).await.unwrap();
+    second.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    drop(first);
+    second.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+}
