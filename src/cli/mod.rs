@@ -127,6 +127,7 @@ pub struct HttpSettings {
 }
 
 /// The settings, as text: [`Config`] reads them, so that all faults are told at once.
+#[allow(rustdoc::bare_urls, reason = "the comments are the help text, where angle brackets would show")]
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct Settings {
