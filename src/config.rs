@@ -4,13 +4,14 @@
 
 mod http;
 
-use std::{ffi::OsString, fmt, str::FromStr, time::Duration};
+use std::{ffi::OsString, fmt, str::FromStr, sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 use reqwest::Certificate;
 use tracing::level_filters::LevelFilter;
 
 use crate::{
+    audit::AuditLog,
     cli::Settings,
     emulator::SANDBOX_KEY,
     metrics::Metrics,
@@ -40,6 +41,8 @@ pub struct Config {
     pub qr: QrMode,
     /// Whether the API is the emulator inside this process.
     pub emulated: bool,
+    /// `VERIFA_MCP_AUDIT_LOG`
+    pub audit: Option<Arc<AuditLog>>,
     /// `VERIFA_MCP_LOG`; none where it was not set.
     pub log: Option<LevelFilter>,
     /// `VERIFA_MCP_LOG_FORMAT`
@@ -85,6 +88,7 @@ impl Config {
         let verifa_version = reader.text(settings.api_version.as_deref(), "VERIFA_API_VERSION", must_be);
         let key_inflection = reader.text(settings.key_inflection.as_deref(), "VERIFA_KEY_INFLECTION", must_be);
         let qr = reader.text(settings.qr.as_deref(), "VERIFA_MCP_QR", qr_mode);
+        let audit = reader.audit_log(settings.audit_log.as_deref());
         let log = reader.text(settings.log.as_deref(), "VERIFA_MCP_LOG", log_level);
         let log_format = reader.text(settings.log_format.as_deref(), "VERIFA_MCP_LOG_FORMAT", log_format);
         let (Some(base_url), true) = (base_url, reader.faults.is_empty()) else { return Err(Faults(reader.faults)) };
@@ -102,6 +106,7 @@ impl Config {
             key_inflection: key_inflection.unwrap_or_default(),
             qr: qr.unwrap_or_default(),
             emulated,
+            audit: audit.map(Arc::new),
             log,
             log_format: log_format.unwrap_or_default(),
         })
@@ -126,6 +131,7 @@ impl Config {
             qr: self.qr,
             emulated: self.emulated,
             metrics: Metrics::new(),
+            audit: self.audit.clone(),
         }
     }
 }
@@ -163,6 +169,19 @@ impl Reader {
                 None
             }
         }
+    }
+
+    fn audit_log(&mut self, path: Option<&str>) -> Option<AuditLog> {
+        let path = path.map(str::trim).filter(|path| !path.is_empty())?;
+        let fault = match AuditLog::open(path) {
+            Ok(log) => return Some(log),
+            Err(error) => error.kind(),
+        };
+        self.faults.push(format!(
+            "VERIFA_MCP_AUDIT_LOG names the file {}, which cannot be opened for writing ({fault})",
+            OutsideText::new(path)
+        ));
+        None
     }
 
     /// The key from the variable or the file, checked against `VERIFA_ENV`.

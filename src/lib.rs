@@ -8,12 +8,14 @@
 //! - [`transport`]: how messages come in: stdio; HTTP with its door, its callers and its limits.
 //! - [`emulator`]: a local Verifa API with real HTTP, to develop, demonstrate and test against.
 //! - [`cli`]: commands and flags; [`config`]: settings, checked; [`telemetry`]: logs on stderr; [`metrics`]: counters.
+//! - [`audit`]: a file that says who asked for what and what became of it.
 //! - `qr`: draws QR codes.
 //!
-//! Arrows point one way: `transport → server → tools → verifa`. A call reads like a sentence: bytes → tool arguments →
-//! [`SessionId`](verifa::SessionId) → one HTTP request → [`ResumedSession`](verifa::ResumedSession) →
+//! Arrows point one way: `transport → server → tools → audit → verifa`. A call reads like a sentence: bytes → tool
+//! arguments → [`SessionId`](verifa::SessionId) → one HTTP request → [`ResumedSession`](verifa::ResumedSession) →
 //! [`CaptureLink`](tools::CaptureLink) → content blocks → bytes.
 
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod emulator;

@@ -167,6 +167,9 @@ pub struct Settings {
     /// PEM file with certificate authorities to trust besides the system's
     #[arg(long, env = "VERIFA_CA_FILE", value_name = "FILE", global = true, hide_env_values = true)]
     pub ca_file: Option<String>,
+    /// File that gets two JSON lines per call: who asked for what, and what became of it
+    #[arg(long, env = "VERIFA_MCP_AUDIT_LOG", value_name = "FILE", global = true, hide_env_values = true)]
+    pub audit_log: Option<String>,
     /// Log level on stderr: off, error, warn, info, debug or trace [default: info; off for resume and check]
     #[arg(long, env = "VERIFA_MCP_LOG", value_name = "LEVEL", global = true, hide_env_values = true)]
     pub log: Option<String>,

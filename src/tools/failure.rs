@@ -3,7 +3,7 @@
 //! One pure function makes the words from the fault and its circumstances. They never hold a key, a link or a parser's
 //! message; text of Verifa's own is quoted and was cleaned when it was read.
 
-use std::fmt;
+use std::{fmt, io};
 
 use jiff::SignedDuration;
 use reqwest::StatusCode;
@@ -35,6 +35,12 @@ pub enum Fault {
         /// How long ago, by the answer's own clock.
         dead_for: SignedDuration,
     },
+    /// The audit log could not take the call's start.
+    #[error("not sent: the audit log cannot be written ({0})")]
+    NoAuditStart(io::ErrorKind),
+    /// The audit log could not take the end of a call that succeeded.
+    #[error("resumed, but withheld: the audit log cannot be written ({0})")]
+    NoAuditEnd(io::ErrorKind),
 }
 
 /// What the words depend on besides the fault.
@@ -92,6 +98,7 @@ impl Fault {
             Self::Arguments(_) => "invalid_arguments",
             Self::NotAllowed => "not_allowed",
             Self::NoKey => "no_key",
+            Self::NoAuditStart(_) | Self::NoAuditEnd(_) => "not_audited",
             Self::DeadLink { .. } => "dead_link",
             Self::Verifa(failure) => match failure.error {
                 Error::Setup(_) | Error::Unreachable { .. } => "unreachable",
@@ -127,6 +134,17 @@ fn explain(fault: &Fault, circumstances: &Circumstances) -> String {
             vk_sandbox_… or vk_live_…, and restart the server. Do not call again before that."
             .to_owned(),
         Fault::DeadLink { dead_for } => dead_link(*dead_for, circumstances.agents_own_key),
+        Fault::NoAuditStart(kind) => format!(
+            "The audit log of this MCP server cannot be written ({kind}), so nothing was sent to Verifa. {AUDIT_LOG_TURN} Do \
+             not call again before that."
+        ),
+        Fault::NoAuditEnd(kind) => {
+            let key = if circumstances.agents_own_key { ", without the old idempotency_key" } else { "" };
+            format!(
+                "Verifa resumed the session, but the audit log of this MCP server cannot be written ({kind}), so the fresh \
+                 link is withheld. {AUDIT_LOG_TURN} Call again after that{key}."
+            )
+        }
         Fault::Verifa(failure) => {
             let Advice { happened, next } = advise(failure, circumstances);
             let tried = tried(failure);
@@ -135,6 +153,9 @@ fn explain(fault: &Fault, circumstances: &Circumstances) -> String {
         }
     }
 }
+
+const AUDIT_LOG_TURN: &str =
+    "The operator must act: the file that VERIFA_MCP_AUDIT_LOG names must be writable, with room left on its disk.";
 
 /// What happened, and whose move it is; between the two comes the session's fate.
 struct Advice {

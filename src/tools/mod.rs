@@ -1,9 +1,11 @@
 //! The tools, as an agent sees them: a file per tool, and what they share.
 //!
-//! `arguments` reads what an agent sent, `schema` says what may be sent and what comes back, `capture_link` is the
-//! success and `failure` the words for everything else. Nothing here knows how a call came in.
+//! `arguments` reads what an agent sent, `schema` says what may be sent and what comes back, `audited` is what surrounds
+//! an exchange with Verifa, `capture_link` is the success and `failure` the words for everything else. Nothing here knows
+//! how a call came in.
 
 mod arguments;
+mod audited;
 mod capture_link;
 mod failure;
 pub mod resume_session;
@@ -11,7 +13,7 @@ mod rights;
 mod schema;
 mod time_words;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 pub use capture_link::{CaptureLink, META_KEY};
 pub(crate) use failure::connect_words;
@@ -19,6 +21,7 @@ pub use failure::{Circumstances, Fault, ToolError, VersionSent};
 pub use rights::{Rights, Toolset, UnknownToolset};
 
 use crate::{
+    audit::AuditLog,
     metrics::Metrics,
     verifa::{ApiKey, ApiVersion, Client, Environment, KeyInflection},
 };
@@ -38,6 +41,8 @@ pub struct Setup {
     pub emulated: bool,
     /// Where calls are counted.
     pub metrics: Metrics,
+    /// Where each call is recorded, if anywhere.
+    pub audit: Option<Arc<AuditLog>>,
 }
 
 /// For whom a call is made.

@@ -11,13 +11,16 @@ use serde_json::{Value, json};
 use tracing::{Instrument, Span, field};
 
 use super::{
-    Caller, CaptureLink, Circumstances, Fault, Rights, Setup, ToolError, Toolset, VersionSent, arguments::Arguments,
+    Caller, CaptureLink, Circumstances, Fault, Rights, Setup, ToolError, Toolset, VersionSent,
+    arguments::Arguments,
+    audited::{Audited, exchange},
     environment_label, schema,
 };
 use crate::{
     metrics::Metrics,
     verifa::{
-        Answer, ApiVersion, Error, IdempotencyKey, KeyInflection, ResumeRequest, ResumedSession, SessionId, Wait,
+        Answer, ApiKey, ApiVersion, Error, IdempotencyKey, KeyInflection, ResumeRequest, ResumedSession, SessionId,
+        Wait,
     },
 };
 
@@ -173,36 +176,13 @@ async fn resume<F: Future<Output = ()>>(
     call: &Call,
     on_wait: impl Fn(Wait) -> F,
 ) -> Result<CaptureLink, Fault> {
-    let started = Instant::now();
-    let outcome = match &caller.key {
-        Some(key) => {
-            let on_wait = |wait: Wait| {
-                count(&setup.metrics, Err(&wait.error));
-                setup.metrics.upstream_repeated();
-                on_wait(wait)
-            };
-            let answer = setup.client.resume(key, &call.request, on_wait).await;
-            count(&setup.metrics, answer.as_ref().map(|answer| answer.status).map_err(|failure| &failure.error));
-            answer.map_err(Fault::from)
-        }
-        None => Err(Fault::NoKey),
-    };
-    let span = Span::current();
-    span.record("milliseconds", u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
-    match &outcome {
-        Ok(answer) => span.record("attempts", answer.attempts).record("status", answer.status.as_u16()),
-        Err(Fault::Verifa(failure)) => {
-            span.record("attempts", failure.attempts);
-            span.record("status", failure.error.status().map(|status| status.as_u16()))
-        }
-        Err(_) => &span,
-    };
-    let linked = outcome.and_then(|answer| link(setup, caller, call, answer));
-    match &linked {
+    let resumed = ask_verifa(setup, caller, call, on_wait).await;
+    match &resumed {
         Ok(_) => tracing::info!("resumed"),
+        Err(fault @ (Fault::NoAuditStart(_) | Fault::NoAuditEnd(_))) => tracing::error!(%fault, "no link"),
         Err(fault) => tracing::warn!(%fault, "not resumed"),
     }
-    linked
+    resumed
 }
 
 /// Counts a request to Verifa, where one was sent.
@@ -214,12 +194,37 @@ fn count(metrics: &Metrics, outcome: Result<StatusCode, &Error>) {
     }
 }
 
-fn link(setup: &Setup, caller: &Caller, call: &Call, answer: Answer<ResumedSession>) -> Result<CaptureLink, Fault> {
+async fn ask_verifa<F: Future<Output = ()>>(
+    setup: &Setup,
+    caller: &Caller,
+    call: &Call,
+    on_wait: impl Fn(Wait) -> F,
+) -> Result<CaptureLink, Fault> {
+    let ResumeRequest { session_id, idempotency_key, .. } = &call.request;
+    let key = caller.key.as_ref().ok_or(Fault::NoKey)?;
+    let audited = Audited::start(setup, caller, key, NAME, session_id, Some(idempotency_key))?;
+    let started = Instant::now();
+    let on_wait = |wait: Wait| {
+        count(&setup.metrics, Err(&wait.error));
+        setup.metrics.upstream_repeated();
+        on_wait(wait)
+    };
+    let answer = setup.client.resume(key, &call.request, on_wait).await;
+    count(&setup.metrics, answer.as_ref().map(|answer| answer.status).map_err(|failure| &failure.error));
+    let exchange = exchange(&answer);
+    let span = Span::current();
+    span.record("milliseconds", u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
+    span.record("attempts", exchange.attempts).record("status", exchange.status);
+    let link = answer.map_err(Fault::from).and_then(|answer| link(setup, key, call, answer));
+    audited.end(exchange, link)
+}
+
+fn link(setup: &Setup, key: &ApiKey, call: &Call, answer: Answer<ResumedSession>) -> Result<CaptureLink, Fault> {
     let link = CaptureLink {
         now: answer.now(),
         session: answer.value,
         asked_for: call.request.session_id.clone(),
-        environment: caller.environment().ok_or(Fault::NoKey)?,
+        environment: key.environment(),
         emulated: setup.emulated,
         idempotency_key: call.request.idempotency_key.clone(),
         key_inflection: call.request.key_inflection,
