@@ -8,6 +8,10 @@ use std::{ffi::OsString, fmt, str::FromStr, sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 use reqwest::Certificate;
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use tracing::level_filters::LevelFilter;
 
 use crate::{
@@ -85,8 +89,8 @@ impl Config {
         let connect_timeout = duration(&settings.connect_timeout, "VERIFA_MCP_CONNECT_TIMEOUT");
         let attempt_timeout = duration(&settings.attempt_timeout, "VERIFA_MCP_ATTEMPT_TIMEOUT");
         let max_upstream = reader.text(settings.max_upstream.as_deref(), "VERIFA_MCP_MAX_UPSTREAM", max_upstream);
-        let verifa_version = reader.text(settings.api_version.as_deref(), "VERIFA_API_VERSION", must_be);
-        let key_inflection = reader.text(settings.key_inflection.as_deref(), "VERIFA_KEY_INFLECTION", must_be);
+        let verifa_version = reader.text(settings.api_version.as_deref(), "VERIFA_API_VERSION", parsed);
+        let key_inflection = reader.text(settings.key_inflection.as_deref(), "VERIFA_KEY_INFLECTION", parsed);
         let qr = reader.text(settings.qr.as_deref(), "VERIFA_MCP_QR", qr_mode);
         let audit = reader.audit_log(settings.audit_log.as_deref());
         let log = reader.text(settings.log.as_deref(), "VERIFA_MCP_LOG", log_level);
@@ -149,7 +153,13 @@ impl Reader {
             Ok(parsed) => return Some(parsed),
             Err(fault) => fault,
         };
-        self.faults.push(format!("{name} {fault}; it is \"{}\"", OutsideText::capped(value, 100)));
+        // What stands before an @ in a URL may be a password.
+        let repeated = if value.contains('@') {
+            String::new()
+        } else {
+            format!("; it is \"{}\"", OutsideText::capped(value, 100))
+        };
+        self.faults.push(format!("{name} {fault}{repeated}"));
         None
     }
 
@@ -202,7 +212,7 @@ impl Reader {
                     None
                 }
             },
-            (None, path) => self.file(path, "VERIFA_API_KEY_FILE", key_in_file).flatten(),
+            (None, path) => self.file(path, "VERIFA_API_KEY_FILE", key_in_file),
         };
         if let (Some(key), Some(expected)) = (&key, environment)
             && key.environment() != expected
@@ -217,29 +227,28 @@ impl Reader {
     }
 }
 
-/// An empty file counts as no key, like an empty variable.
-fn key_in_file(content: &[u8]) -> Result<Option<ApiKey>, String> {
+fn key_in_file(content: &[u8]) -> Result<ApiKey, String> {
     let text = str::from_utf8(content).map_err(|_| "is not text".to_owned())?.trim();
     if text.is_empty() {
-        Ok(None)
-    } else {
-        text.parse().map(Some).map_err(|fault| format!("holds a text that {fault}"))
+        return Err("is empty".to_owned());
     }
+    text.parse().map_err(|fault| format!("holds a text that {fault}"))
 }
 
+/// Reads certificates and makes sure that each can be trusted as an authority, which would else fail at the first call.
 fn certificates(content: &[u8]) -> Result<Vec<Certificate>, String> {
-    match Certificate::from_pem_bundle(content) {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err("holds no PEM certificate (-----BEGIN CERTIFICATE-----)".to_owned()),
-    }
+    let usable = || {
+        let mut roots = RootCertStore::empty();
+        let authorities: Vec<_> = CertificateDer::pem_slice_iter(content).collect::<Result<_, _>>().ok()?;
+        authorities.iter().try_for_each(|authority| roots.add(authority.clone())).ok()?;
+        authorities.iter().map(|authority| Certificate::from_der(authority).ok()).collect::<Option<Vec<_>>>()
+    };
+    let unusable = "holds no PEM certificate that can be used (-----BEGIN CERTIFICATE-----)";
+    usable().filter(|authorities| !authorities.is_empty()).ok_or_else(|| unusable.to_owned())
 }
 
 fn parsed<T: FromStr<Err: fmt::Display>>(value: &str) -> Result<T, String> {
     value.parse().map_err(|fault: T::Err| fault.to_string())
-}
-
-fn must_be<T: FromStr<Err: fmt::Display>>(value: &str) -> Result<T, String> {
-    parsed(value).map_err(|allowed| format!("must be {allowed}"))
 }
 
 /// Reads a duration: `20s`, `1m 30s`, `500ms`, or a plain number of seconds.
@@ -281,7 +290,7 @@ fn log_format(value: &str) -> Result<Format, String> {
 }
 
 fn one_of<T: Copy>(value: &str, choices: &[(&str, T)]) -> Result<T, String> {
-    let chosen = choices.iter().find(|(name, _)| value.eq_ignore_ascii_case(name)).map(|(_, choice)| *choice);
+    let chosen = choices.iter().find(|(name, _)| value == *name).map(|(_, choice)| *choice);
     chosen.ok_or_else(|| {
         let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
         format!("must be one of {}", names.join(", "))

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         Err(faults) => return complain(&faults, WRONG),
     };
     let default_level = if cli.is_brief() { LevelFilter::OFF } else { LevelFilter::INFO };
-    telemetry::start(config.log.unwrap_or(default_level), config.log_format);
+    let _logs = telemetry::start(config.log.unwrap_or(default_level), config.log_format);
 
     let mut runtime = if cli.is_for_many() { Builder::new_multi_thread() } else { Builder::new_current_thread() };
     let runtime = match runtime.enable_all().build() {

@@ -1,11 +1,14 @@
 //! Logs, on stderr alone: stdout belongs to the protocol.
 //!
+//! A client that does not read stderr must not hold the server up: lines that find no room are dropped.
+//!
 //! Whatever is asked for, other people's crates are heard from `warn` up: below it they print whole messages, with keys
 //! and links. `RUST_LOG` is not read.
 
 use std::io;
 
 use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// How log lines look.
@@ -18,15 +21,21 @@ pub enum Format {
     Json,
 }
 
-/// Starts logging for the process; a second start is ignored.
-pub fn start(level: LevelFilter, format: Format) {
+/// Lines that wait to be written before the next ones are dropped.
+const WAITING_LINES: usize = 1_024;
+
+/// Starts logging for the process; a second start is ignored. What waits is written when the returned value is dropped.
+pub fn start(level: LevelFilter, format: Format) -> WorkerGuard {
     let ceiling = level.min(LevelFilter::WARN);
     let targets = Targets::new().with_default(ceiling).with_target(env!("CARGO_CRATE_NAME"), level);
-    let layer = fmt::layer().with_writer(io::stderr);
+    let (writer, guard) =
+        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING_LINES).finish(io::stderr());
+    let layer = fmt::layer().with_writer(writer);
     let layer = match format {
         Format::Text => layer.with_ansi(false).boxed(),
         Format::Json => layer.json().boxed(),
     };
     // Only the tests of one process could start it twice.
     let _ = tracing_subscriber::registry().with(layer.with_filter(targets)).try_init();
+    guard
 }

@@ -13,7 +13,11 @@ use crate::{
 
 pub(super) async fn run(flags: &EmulatorFlags) -> anyhow::Result<ExitCode> {
     let emulator = Emulator::bind(Options { listen: flags.listen, link_lifetime: flags.link_lifetime }).await?;
-    introduce(&emulator.url())?;
+    match introduce(&emulator.url()) {
+        // Who reads the first line only, for the address, still wants the emulator.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+        _ => {}
+    }
     tokio::select! {
         served = emulator.serve(std::future::pending()) => served?,
         signalled = shutdown_requested() => signalled?,

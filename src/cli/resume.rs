@@ -28,12 +28,21 @@ pub(super) async fn run(flags: &Resume, config: &Config) -> anyhow::Result<ExitC
     }
     let setup = config.setup();
     match resume_session::call(&setup, &config.caller, arguments, report_wait).await {
-        Ok(link) => {
+        Ok(mut link) => {
+            if flags.json {
+                // The endpoint's five fields, whatever agents are given.
+                link.qr = QrMode::Full;
+            }
+            let output = if flags.json { format!("{}\n", link.structured()) } else { describe(&link) };
+            // The link first: it must not be lost when the picture cannot be written.
+            let printed = io::stdout().write_all(output.as_bytes()).and_then(|()| io::stdout().flush());
+            printed.context("the session was resumed, but its link cannot be printed")?;
             if let Some(path) = &flags.qr_file {
                 write_picture(&link, path)?;
+                if !flags.json {
+                    writeln!(io::stdout(), "QR code written to {}", path.display())?;
+                }
             }
-            let output = if flags.json { format!("{}\n", link.structured()) } else { describe(&link, flags) };
-            io::stdout().write_all(output.as_bytes())?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
@@ -50,7 +59,7 @@ async fn report_wait(wait: Wait) {
     let _ = writeln!(io::stderr(), "Attempt {} failed ({}); next attempt in {seconds:.1} s", wait.attempt, wait.error);
 }
 
-fn describe(link: &CaptureLink, flags: &Resume) -> String {
+fn describe(link: &CaptureLink) -> String {
     let url = link.session.capture_url.expose();
     let mut text = format!(
         "Session  {} ({})\nStatus   {}\nLink     {url}\nExpiry   {}\n",
@@ -64,9 +73,6 @@ fn describe(link: &CaptureLink, flags: &Resume) -> String {
     }
     if let (Some(code), false) = (qr::terminal(url), link.qr == QrMode::None) {
         text += &format!("\n{code}");
-    }
-    if let Some(path) = &flags.qr_file {
-        text += &format!("\nQR code written to {}\n", path.display());
     }
     text += if link.emulated {
         "\nThis was a demonstration: the link ended with this command. `verifa-mcp emulator` keeps one alive on this \
@@ -83,6 +89,11 @@ fn write_picture(link: &CaptureLink, path: &Path) -> anyhow::Result<()> {
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(path).and_then(|mut file| file.write_all(&picture.expose_png()));
-    written.with_context(|| format!("the session was resumed, but {} cannot be written", path.display()))
+    let written = options.open(path).and_then(|mut file| {
+        // The mode above is for a new file alone.
+        #[cfg(unix)]
+        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        file.write_all(&picture.expose_png())
+    });
+    written.with_context(|| format!("the QR code cannot be written to {}", path.display()))
 }

@@ -2,7 +2,7 @@
 //!
 //! The SDK checks types only, in its parser's words, and no lengths, patterns or unknown names.
 
-use std::str::FromStr;
+use std::{fmt::Display, str::FromStr};
 
 use rmcp::model::JsonObject;
 use serde_json::Value;
@@ -13,8 +13,11 @@ use crate::verifa::{ApiVersion, IdempotencyKey, KeyInflection, OutsideText, Sess
 /// How much of a wrong value is repeated, in characters.
 const REPEATED: usize = 60;
 
+/// How many unknown arguments are named.
+const NAMED: usize = 5;
+
 /// An argument that is sent as text.
-pub(super) trait TextArgument: FromStr {
+pub(super) trait TextArgument: FromStr<Err: Display> {
     /// What is allowed, in words.
     const ALLOWED: &'static str;
 }
@@ -51,28 +54,32 @@ impl Arguments {
     pub(super) fn optional<T: TextArgument>(&mut self, name: &'static str) -> Option<T> {
         self.known.push(name);
         let value = self.remaining.shift_remove(name).filter(|value| !value.is_null())?;
-        let parsed = value.as_str().and_then(|text| text.parse().ok());
-        if parsed.is_none() {
-            self.faults.push(format!("{name}: must be text, {}; sent: {}", T::ALLOWED, repeated(&value)));
-        }
-        parsed
+        let parsed = match value.as_str() {
+            Some(text) => text.parse().map_err(|fault: T::Err| fault.to_string()),
+            None => Err(format!("must be text: {}", T::ALLOWED)),
+        };
+        parsed.map_err(|fault| self.faults.push(format!("{name}: {fault}; sent: {}", repeated(&value)))).ok()
     }
 
     /// Takes an argument that must be there.
     pub(super) fn required<T: TextArgument>(&mut self, name: &'static str) -> Option<T> {
         let missing = self.remaining.get(name).is_none_or(Value::is_null);
         if missing {
-            self.faults.push(format!("{name}: is missing; {}", T::ALLOWED));
+            self.faults.push(format!("{name}: is missing; it must be {}", T::ALLOWED));
         }
         self.optional(name)
     }
 
     /// Ends the reading: what is left over is unknown.
     pub(super) fn finish(mut self) -> Result<(), Fault> {
-        let known = self.known.join(", ");
-        self.faults.extend(self.remaining.keys().map(|name| {
-            format!("{}: there is no such argument; there are {known}", OutsideText::capped(name, REPEATED))
-        }));
+        let unknown: Vec<_> =
+            self.remaining.keys().take(NAMED).map(|name| OutsideText::capped(name, REPEATED).to_string()).collect();
+        if !unknown.is_empty() {
+            let more = self.remaining.len() - unknown.len();
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let (unknown, known) = (unknown.join(", "), self.known.join(", "));
+            self.faults.push(format!("{unknown}{more}: there is no such argument; there are {known}"));
+        }
         if self.faults.is_empty() { Ok(()) } else { Err(Fault::Arguments(self.faults)) }
     }
 }

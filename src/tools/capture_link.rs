@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 use rmcp::model::{Annotations, CallToolResult, ContentBlock, ImageContent, JsonObject, MetaObject, Role};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -51,7 +51,13 @@ struct Fields<'a> {
     #[schemars(extend("format" = "date-time"))]
     expires_at: &'a str,
     /// PNG data URL of the link's QR code.
+    #[schemars(schema_with = "text_or_null")]
     qr_code_data_url: Option<String>,
+}
+
+/// Without a list of types, which some clients warn of.
+fn text_or_null(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"anyOf": [{"type": "string"}, {"type": "null"}]})
 }
 
 impl CaptureLink {
@@ -79,7 +85,7 @@ impl CaptureLink {
         let ResumedSession { id, status, capture_url, .. } = &self.session;
         let environment = environment_label(self.environment, self.emulated);
         let mut text = format!(
-            "Session {id} ({environment}) is resumed, status {status}. Capture link, works once, pass it on whole and \
+            "Session {id} ({environment}) is resumed, status \"{status}\". Capture link, works once, pass it on whole and \
              unchanged, do not open it:\n{}\nExpires {}.\nidempotency_key used: {}",
             capture_url.expose(),
             self.expiry(),
@@ -104,7 +110,7 @@ impl CaptureLink {
     /// What must be looked at before the link is passed on: an answer for another session than was asked for.
     pub fn warning(&self) -> Option<String> {
         let id = &self.session.id;
-        (id.as_str() != self.asked_for.as_str()).then(|| {
+        (*id != self.asked_for).then(|| {
             format!(
                 "Attention: Verifa answered for {id}, not for {}. Make sure that this is the same person before passing \
                  the link on.",

@@ -3,7 +3,7 @@
 //! One pure function makes the words from the fault and its circumstances. They never hold a key, a link or a parser's
 //! message; text of Verifa's own is quoted and was cleaned when it was read.
 
-use std::{fmt, io};
+use std::{fmt, io, time::Duration};
 
 use jiff::SignedDuration;
 use reqwest::StatusCode;
@@ -214,7 +214,9 @@ fn refused(refusal: &Refusal, failure: &Failure, circumstances: &Circumstances) 
         StatusCode::NOT_FOUND => not_found(&session, &code, &said, circumstances.environment),
         StatusCode::TOO_MANY_REQUESTS => {
             let wait = match refusal.retry_after {
-                Some(wait) => format!("Wait {} seconds", wait.as_secs().max(1)),
+                Some(wait) if wait > Duration::from_secs(86_400) => "Wait for more than a day".to_owned(),
+                // Rounded up: a second too early would be refused again.
+                Some(wait) => format!("Wait {} seconds", wait.as_secs_f64().ceil().max(1.0)),
                 None => "Wait a minute".to_owned(),
             };
             Advice::new(
@@ -222,22 +224,35 @@ fn refused(refusal: &Refusal, failure: &Failure, circumstances: &Circumstances) 
                 format!("{wait}, then call again."),
             )
         }
+        StatusCode::UNPROCESSABLE_ENTITY if mismatch && !circumstances.agents_own_key => Advice::new(
+            format!("Verifa took this call's random idempotency key for one that was used before {code}.{said}"),
+            "Call again: it gets a new one.",
+        ),
         StatusCode::UNPROCESSABLE_ENTITY if mismatch => Advice::new(
             format!("This idempotency_key was used before with other parameters {code}.{said}"),
             "Call again with a new idempotency_key, or with none.",
         ),
-        StatusCode::CONFLICT if failure.may_have_succeeded => Advice::new(
-            format!(
-                "Verifa reports a conflict for session{session} {code}.{said} It may be with an earlier attempt of this \
-                 very call, which got no answer."
-            ),
-            "Call again in a minute.",
-        ),
+        StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY
+            if failure.may_have_succeeded =>
+        {
+            Advice::new(
+                format!("Verifa refused to resume session{session} {code}.{said}"),
+                "That earlier attempt may be the reason. Call again in a minute.",
+            )
+        }
         StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => Advice::new(
             format!("Verifa refused to resume session{session} {code}.{said}"),
             likely_reasons(refusal.detail.is_some(), circumstances.version),
         ),
-        _ if status.is_redirection() => Advice::new(
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Advice::new(
+            format!("Verifa could not take the request now {code}.{said}"),
+            "Call again in a minute; if it stays so, the operator must check the network.",
+        ),
+        StatusCode::MOVED_PERMANENTLY
+        | StatusCode::FOUND
+        | StatusCode::SEE_OTHER
+        | StatusCode::TEMPORARY_REDIRECT
+        | StatusCode::PERMANENT_REDIRECT => Advice::new(
             format!(
                 "Verifa's address answered with a redirect {code}, which is never followed, since the API key would go \
                  along."
@@ -319,6 +334,9 @@ pub(crate) fn connect_words(fault: ConnectFault, proxy: Option<&str>) -> (&'stat
         ConnectFault::CertificateName => ("its certificate is for another host", "VERIFA_API_URL"),
         ConnectFault::Tls => ("the TLS handshake failed", "VERIFA_API_URL"),
         ConnectFault::TimedOut => ("no connection came about in time", "the network and the firewall"),
+        ConnectFault::Refused if proxy.is_some() => {
+            ("the connection was refused or cut, perhaps by the proxy, which may want a login", "the network")
+        }
         ConnectFault::Refused => ("the connection was refused or cut", "the network and VERIFA_API_URL"),
     };
     let and_the_proxy =
@@ -354,6 +372,9 @@ fn fate(failure: &Failure) -> &'static str {
         }
         (Error::Unreadable { fault: BodyFault::NotJson | BodyFault::TooLarge, .. }, _) => {
             "The session may have been resumed."
+        }
+        (Error::Refused(refusal), true) if !refusal.status.is_server_error() => {
+            "But an earlier attempt of this call got no answer, and may have resumed the session."
         }
         (_, true) => "The session may have been resumed all the same; calling again is safe, the newest link counts.",
         (_, false) => "The session was not resumed.",

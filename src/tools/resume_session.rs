@@ -151,7 +151,7 @@ pub async fn call<F: Future<Output = ()>>(
     if !is_allowed(&caller.rights) {
         return Err(Fault::NotAllowed.into());
     }
-    let call = Call::read(arguments, setup)?;
+    let call = Call::read(arguments, setup).inspect_err(|fault| tracing::debug!(%fault, "nothing sent"))?;
     let span = tracing::info_span!(
         "resume_session",
         session_id = %call.request.session_id,

@@ -137,7 +137,8 @@ impl Client {
                 Err(error) => error,
             };
             let elapsed = started.elapsed();
-            let progress = Progress { attempts, elapsed, outcome_open };
+            let progress =
+                Progress { attempts, elapsed, outcome_open, shortest_attempt: self.shortest_attempt(&error) };
             outcome_open |= error.leaves_outcome_open();
             let decision = retry::decide(&error, progress, budget, fastrand::f64());
             let error = if self.says_only_that_time_is_up(&error) { earlier.take().unwrap_or(error) } else { error };
@@ -196,27 +197,37 @@ impl Client {
         let date = header(DATE).and_then(|value| httpdate::parse_http_date(value).ok());
         let now = date.unwrap_or_else(SystemTime::now);
         let retry_after = header(RETRY_AFTER).and_then(|value| retry::read_retry_after(value, now));
-        let body = match read_body(&mut response).await {
-            Ok(Some(bytes)) => serde_json::from_slice(&bytes).map_err(|_| BodyFault::NotJson),
-            Ok(None) => Err(BodyFault::TooLarge),
-            Err(error) if status.is_success() => return Err(self.transport_error(&error, limit)),
-            // The status says enough; the rest of its body is not worth a repetition.
-            Err(_) => Err(BodyFault::NotJson),
-        };
-        let body = body.map(|body| KeyInflection::Snake.inflect_keys(body));
         if !status.is_success() {
-            return Err(Error::Refused(Refusal::read(status, &body.unwrap_or_default(), retry_after)));
+            // The status says enough: an error's body is not worth a long wait, nor a repetition.
+            let body = timeout(limit.div_f64(4.0), read_body(&mut response)).await.ok().and_then(Result::ok);
+            let body = body.and_then(|body| parse(body).ok()).unwrap_or_default();
+            return Err(Error::Refused(Refusal::read(status, &body, retry_after)));
         }
-        let value = body.and_then(|body| read(&body)).map_err(|fault| Error::Unreadable { status, fault })?;
+        let body = read_body(&mut response).await.map_err(|error| self.transport_error(&error, limit))?;
+        let value = parse(body).and_then(|body| read(&body)).map_err(|fault| Error::Unreadable { status, fault })?;
         let date = date.and_then(|date| Timestamp::try_from(date).ok());
         Ok(Answer { value, status, attempts: 1, date, received: Timestamp::now() })
+    }
+
+    /// Shorter than any attempt, so that an attempt without a connection is known to have sent nothing.
+    fn connect_timeout(&self) -> Duration {
+        let attempt = self.settings.attempt_timeout.min(self.settings.retry_budget);
+        self.settings.connect_timeout.min(attempt.mul_f64(0.9))
+    }
+
+    /// The time that another attempt needs to be worth its while.
+    fn shortest_attempt(&self, error: &Error) -> Duration {
+        match error {
+            Error::Unreachable { .. } => self.connect_timeout().max(SHORTEST_ATTEMPT),
+            _ => SHORTEST_ATTEMPT,
+        }
     }
 
     fn make_http(&self) -> Result<reqwest::Client, SetupFault> {
         let base_url = &self.settings.base_url;
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(self.settings.connect_timeout)
+            .connect_timeout(self.connect_timeout())
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never());
         if base_url.is_loopback() {
@@ -259,6 +270,13 @@ fn set_header(request: &mut Request, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         request.headers_mut().insert(name, value);
     }
+}
+
+/// A body as JSON, its keys in snake case.
+fn parse(body: Option<Vec<u8>>) -> Result<Value, BodyFault> {
+    let body = body.ok_or(BodyFault::TooLarge)?;
+    let value = serde_json::from_slice(&body).map_err(|_| BodyFault::NotJson)?;
+    Ok(KeyInflection::Snake.inflect_keys(value))
 }
 
 /// The whole body; `None` where it is larger than [`MAX_BODY`].

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 /// A value that a header cannot take; says what is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
+#[error("must be {0}")]
 pub struct InvalidHeader(&'static str);
 
 /// `Idempotency-Key`: the same key with the same parameters gives the original answer again for 24 hours.
@@ -89,7 +89,7 @@ impl KeyInflection {
     /// Every casing, in the order of the documentation.
     pub const ALL: [Self; 3] = [Self::Snake, Self::Camel, Self::Kebab];
     /// What an inflection may be, in words.
-    pub const ALLOWED: &str = "snake, camel or kebab";
+    pub const ALLOWED: &str = "one of snake, camel, kebab";
 
     /// The inflection as it is sent.
     pub const fn as_str(self) -> &'static str {

@@ -33,6 +33,8 @@ pub(super) struct Progress {
     pub(super) elapsed: Duration,
     /// Whether an earlier attempt may have been carried out.
     pub(super) outcome_open: bool,
+    /// The time that another attempt needs.
+    pub(super) shortest_attempt: Duration,
 }
 
 /// Decides after `error`. `jitter`, from 0 to 1, picks the place within the backoff (full jitter); the wait is never
@@ -44,7 +46,7 @@ pub(super) fn decide(error: &Error, progress: Progress, budget: Duration, jitter
     let doublings = progress.attempts.saturating_sub(1).min(16);
     let backoff = BASE.saturating_mul(1 << doublings).min(CAP).mul_f64(jitter.clamp(0.0, 1.0));
     let wait = backoff.max(asked_to_wait(error).unwrap_or_default());
-    let needed = progress.elapsed.saturating_add(wait).saturating_add(SHORTEST_ATTEMPT);
+    let needed = progress.elapsed.saturating_add(wait).saturating_add(progress.shortest_attempt);
     if needed > budget { Decision::Stop } else { Decision::WaitFor(wait) }
 }
 
@@ -143,7 +145,8 @@ mod tests {
             (status(504, None), true),
         ];
         for (error, repeated) in cases {
-            let progress = Progress { attempts: 1, elapsed: seconds(0), outcome_open: false };
+            let progress =
+                Progress { attempts: 1, elapsed: seconds(0), outcome_open: false, shortest_attempt: SHORTEST_ATTEMPT };
             let decision = decide(&error, progress, BUDGET, 1.0);
             assert_eq!(decision != Decision::Stop, repeated, "{error}");
         }
@@ -152,7 +155,8 @@ mod tests {
     #[test]
     fn a_conflict_is_repeated_only_after_an_attempt_whose_outcome_is_unknown() {
         for (outcome_open, expected) in [(false, Decision::Stop), (true, Decision::WaitFor(BASE))] {
-            let progress = Progress { attempts: 1, elapsed: seconds(0), outcome_open };
+            let progress =
+                Progress { attempts: 1, elapsed: seconds(0), outcome_open, shortest_attempt: SHORTEST_ATTEMPT };
             assert_eq!(decide(&status(409, None), progress, BUDGET, 1.0), expected);
         }
     }
@@ -179,7 +183,12 @@ mod tests {
             (1, 20, 0.0, None, Decision::Stop),
         ];
         for (attempts, elapsed, jitter, retry_after, expected) in cases {
-            let progress = Progress { attempts, elapsed: seconds(elapsed), outcome_open: false };
+            let progress = Progress {
+                attempts,
+                elapsed: seconds(elapsed),
+                outcome_open: false,
+                shortest_attempt: SHORTEST_ATTEMPT,
+            };
             let decision = decide(&status(429, retry_after), progress, BUDGET, jitter);
             assert_eq!(decision, expected, "{attempts} {elapsed} {jitter} {retry_after:?}");
         }
@@ -214,7 +223,7 @@ mod tests {
 
         #[test]
         fn every_wait_leaves_time_for_another_attempt(attempts in 1u32.., elapsed in 0u64..30, asked in proptest::option::of(any::<u64>()), jitter in 0.0..1.0f64) {
-            let progress = Progress { attempts, elapsed: seconds(elapsed), outcome_open: false };
+            let progress = Progress { attempts, elapsed: seconds(elapsed), outcome_open: false, shortest_attempt: SHORTEST_ATTEMPT };
             if let Decision::WaitFor(wait) = decide(&status(429, asked), progress, BUDGET, jitter) {
                 prop_assert!(seconds(elapsed) + wait + SHORTEST_ATTEMPT <= BUDGET);
                 prop_assert!(wait >= seconds(asked.unwrap_or_default()));

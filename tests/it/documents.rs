@@ -1,10 +1,10 @@
 //! What the documents promise, held against the program.
 
-use std::{collections::BTreeSet, path::Path, process::Stdio};
+use std::{collections::BTreeSet, path::Path};
 
 use serde_json::Value;
 
-use crate::program::{program, run, stdout};
+use crate::program::{Client, run, stdout};
 
 fn document(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
@@ -76,6 +76,7 @@ async fn what_mcp_json_names_runs() {
     let server = &config["mcpServers"]["verifa-mcp"];
     assert_eq!(server["command"], "verifa-mcp");
     let arguments: Vec<_> = server["args"].as_array().into_iter().flatten().map(|it| it.as_str().unwrap()).collect();
-    let output = program(arguments).stdin(Stdio::null()).output().await.unwrap();
-    assert!(output.status.success());
+    let mut client = Client::start(&arguments, &[]).await;
+    let listed = client.request("tools/list", serde_json::json!({})).await;
+    assert_eq!(listed["result"]["tools"][0]["name"], "resume_session");
 }

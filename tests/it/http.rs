@@ -7,7 +7,7 @@ use tokio::{
 };
 
 use crate::{
-    program::{HttpServer, SANDBOX_KEY, program, resume_message, run, stderr},
+    program::{HttpServer, SANDBOX_KEY, fetch, program, resume_message, run, stderr},
     upstream::{Reply, Upstream},
 };
 
@@ -96,7 +96,7 @@ async fn it_listens_on_several_addresses_and_on_ipv6() {
     }
     for line in text.lines() {
         let url = line.strip_prefix("MCP server listening on ").unwrap().replace("/mcp", "/readyz");
-        assert_eq!(reqwest::get(url).await.unwrap().text().await.unwrap(), "ready\n");
+        assert_eq!(fetch(&url).await.text().await.unwrap(), "ready\n");
     }
     assert!(text.contains("http://[::1]:"));
 }
@@ -189,9 +189,9 @@ async fn metrics_are_not_shown_where_others_can_reach_them() {
     let mut lines = text.lines();
     let main = lines.next().unwrap().strip_prefix("MCP server listening on ").unwrap();
     let main = main.replace("0.0.0.0", "127.0.0.1").replace("/mcp", "/metrics");
-    assert_eq!(reqwest::get(main).await.unwrap().status(), 404);
+    assert_eq!(fetch(&main).await.status(), 404);
     let metrics = lines.next().unwrap().strip_prefix("Metrics on ").unwrap();
-    assert!(reqwest::get(metrics).await.unwrap().text().await.unwrap().contains("verifa_mcp_retries_total 0"));
+    assert!(fetch(metrics).await.text().await.unwrap().contains("verifa_mcp_retries_total 0"));
 }
 
 #[tokio::test]

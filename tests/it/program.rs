@@ -124,6 +124,8 @@ pub(crate) fn resume_message(session_id: &str) -> Value {
 pub(crate) enum Streams {
     Pipes,
     SocketPair,
+    /// A socket to write to and a pipe to read from.
+    Mixed,
 }
 
 /// An MCP client that writes its JSON by hand, so that nothing between the test and the program mends anything.
@@ -159,6 +161,12 @@ impl Client {
                 Streams::Pipes => {
                     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
                     let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+                    (child, Box::new(stdin), Box::new(stdout))
+                }
+                Streams::Mixed => {
+                    let (stdin, theirs) = UnixStream::pair().unwrap();
+                    let mut child = command.stdin(blocking(theirs)).stdout(Stdio::piped()).spawn().unwrap();
+                    let stdout = child.stdout.take().unwrap();
                     (child, Box::new(stdin), Box::new(stdout))
                 }
                 Streams::SocketPair => {
@@ -242,6 +250,11 @@ impl Client {
         assert!(sent.success());
     }
 
+    /// Waits for the program's end without reading what it still has to say.
+    pub(crate) async fn end_unread(mut self) -> ExitStatus {
+        self.child.wait().await.unwrap()
+    }
+
     /// Waits for the program's end; returns its exit and all that it wrote to stderr.
     pub(crate) async fn end(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().await.unwrap();
@@ -253,6 +266,11 @@ fn blocking(stream: UnixStream) -> Stdio {
     let stream = stream.into_std().unwrap();
     stream.set_nonblocking(false).unwrap();
     std::os::fd::OwnedFd::from(stream).into()
+}
+
+/// Fetches a page, whatever proxy the developer has set.
+pub(crate) async fn fetch(url: &str) -> reqwest::Response {
+    reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap()
 }
 
 /// The text of a tool's result.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    program::{Emulator, SANDBOX_KEY, run, stderr, stdout},
+    program::{Emulator, SANDBOX_KEY, fetch, run, stderr, stdout},
     qr::{decode_png, decode_terminal},
     upstream::{Reply, Upstream},
 };
@@ -39,7 +39,9 @@ async fn json_is_the_five_fields_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("qr.png");
     let arguments = ["resume", "ses_demo_expired", "--emulator", "--json", "--qr-file", file.to_str().unwrap()];
-    let output = run(arguments, &[]).await;
+    std::fs::write(&file, "an older picture that everybody may read").unwrap();
+    // The command's JSON is the endpoint's, whatever agents are given.
+    let output = run(arguments, &[("VERIFA_MCP_QR", "none")]).await;
     let fields: Value = serde_json::from_str(stdout(&output)).unwrap();
     let names: Vec<_> = fields.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(names, ["id", "status", "capture_url", "expires_at", "qr_code_data_url"]);
@@ -71,7 +73,7 @@ async fn the_emulator_keeps_a_link_alive_for_a_browser() {
     let output = run(["resume", "ses_demo_expired"], &environment).await;
     let text = stdout(&output);
     assert!(text.contains("(sandbox)") && !text.contains("demonstration"), "{text}");
-    let page = reqwest::get(link_in(text)).await.unwrap();
+    let page = fetch(link_in(text)).await;
     assert_eq!(page.status(), 200);
 }
 
@@ -81,6 +83,14 @@ async fn a_failure_is_told_in_the_agents_words_with_exit_code_1() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(stdout(&output), "");
     assert!(stderr(&output).starts_with("Verifa refused to resume session ses_demo_completed (400"));
+}
+
+#[tokio::test]
+async fn a_link_is_not_lost_when_its_picture_cannot_be_written() {
+    let output = run(["resume", "ses_demo_expired", "--emulator", "--qr-file", "/nonexistent/qr.png"], &[]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(link_in(stdout(&output)).starts_with("http://"));
+    assert!(stderr(&output).contains("the QR code cannot be written to /nonexistent/qr.png"), "{}", stderr(&output));
 }
 
 #[tokio::test]

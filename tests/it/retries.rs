@@ -108,7 +108,7 @@ async fn no_more_requests_run_at_once_than_allowed() {
 #[tokio::test]
 async fn a_call_that_finds_no_room_in_time_says_that_nothing_was_sent() {
     let upstream = Upstream::always([Reply::Hang]).await;
-    let settings = [("VERIFA_MCP_MAX_UPSTREAM", "1"), ("VERIFA_MCP_RETRY_BUDGET", "500ms")];
+    let settings = [("VERIFA_MCP_MAX_UPSTREAM", "1"), ("VERIFA_MCP_RETRY_BUDGET", "1s")];
     let mut client = Client::of_api(&upstream.url, &settings).await;
     client.send("tools/call", call("ses_1")).await;
     let second = client.send("tools/call", call("ses_2")).await;

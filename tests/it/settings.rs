@@ -93,10 +93,34 @@ async fn the_key_can_come_from_a_file() {
     assert_eq!(both.0, Some(2));
     assert!(both.1.contains("both set"), "{}", both.1);
 
+    std::fs::write(&file, "\n").unwrap();
+    let empty = start(&[("VERIFA_API_KEY_FILE", path)]).await;
+    assert_eq!(empty.0, Some(2));
+    assert!(empty.1.contains("which is empty"), "{}", empty.1);
+
     std::fs::write(&file, "vk_pub_abc").unwrap();
     let publishable = start(&[("VERIFA_API_KEY_FILE", path)]).await;
     assert_eq!(publishable.0, Some(2));
     assert!(publishable.1.contains("publishable key") && !publishable.1.contains("abc"), "{}", publishable.1);
+}
+
+#[tokio::test]
+async fn a_password_in_the_url_is_not_repeated() {
+    let (code, stderr) = start(&[("VERIFA_API_URL", "https://user:hunter2@api.withverifa.com")]).await;
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("must hold no user name") && !stderr.contains("hunter2"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_certificate_file_that_cannot_be_used_is_told_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    for content in ["", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+        std::fs::write(&file, content).unwrap();
+        let (code, stderr) = start(&[("VERIFA_CA_FILE", file.to_str().unwrap())]).await;
+        assert_eq!(code, Some(2), "{content}");
+        assert!(stderr.contains("holds no PEM certificate that can be used"), "{stderr}");
+    }
 }
 
 #[tokio::test]

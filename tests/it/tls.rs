@@ -104,7 +104,7 @@ async fn proxy() -> String {
 }
 
 async fn resume(url: &str, environment: &[(&str, &str)]) -> serde_json::Value {
-    let mut client = Client::of_api(url, &[&[("VERIFA_MCP_RETRY_BUDGET", "300ms")], environment].concat()).await;
+    let mut client = Client::of_api(url, &[&[("VERIFA_MCP_RETRY_BUDGET", "3s")], environment].concat()).await;
     client.resume(json!({"session_id": "ses_1"})).await
 }
 

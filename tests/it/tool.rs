@@ -207,6 +207,14 @@ async fn wrong_arguments_are_all_told_at_once_and_nothing_is_sent() {
 }
 
 #[tokio::test]
+async fn however_many_arguments_are_wrong_the_answer_stays_short() {
+    let mut client = Client::start(&["--emulator"], &[]).await;
+    let many: serde_json::Map<_, _> = (0..20_000).map(|number| (format!("argument_{number}"), json!(1))).collect();
+    let result = client.resume(Value::Object(many)).await;
+    assert!(text(&result).len() < 1_000 && text(&result).contains("and 19995 more"), "{}", text(&result));
+}
+
+#[tokio::test]
 async fn another_sessions_answer_is_handed_over_with_a_warning() {
     let upstream = Upstream::always([Reply::resumed()]).await;
     let mut client = Client::of_api(&upstream.url, &[]).await;

@@ -23,6 +23,8 @@ pub(crate) enum Reply {
     Bytes(Vec<u8>),
     /// The same, but only after a while, so that requests overlap.
     Late(Vec<u8>),
+    /// These bytes, and then nothing for as long as the client waits.
+    Unfinished(Vec<u8>),
     /// Nothing: the connection is closed at once.
     Close,
     /// Nothing, for as long as the client waits.
@@ -151,18 +153,21 @@ impl Upstream {
         if let Reply::Late(_) = reply {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        if !matches!(reply, Reply::Hang) {
+        if !matches!(reply, Reply::Unfinished(_) | Reply::Hang) {
             // The client may send its next request as soon as it has read this one's answer.
             self.state.running.fetch_sub(1, Ordering::SeqCst);
         }
-        match reply {
+        match &reply {
             Reply::Bytes(bytes) | Reply::Late(bytes) => {
                 // The client may stop reading, of a body that is too large for one.
-                let _ = stream.write_all(&bytes).await;
+                let _ = stream.write_all(bytes).await;
                 let _ = stream.shutdown().await;
             }
             Reply::Close => {}
-            Reply::Hang => {
+            Reply::Unfinished(_) | Reply::Hang => {
+                if let Reply::Unfinished(bytes) = &reply {
+                    stream.write_all(bytes).await.unwrap();
+                }
                 let mut rest = [0];
                 while stream.read(&mut rest).await.is_ok_and(|count| count > 0) {}
                 self.state.hung_up.notify_one();
