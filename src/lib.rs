@@ -8,6 +8,7 @@
 //! - [`transport`]: how messages come in: stdio.
 //! - [`emulator`]: a local Verifa API with real HTTP, to develop, demonstrate and test against.
 //! - [`cli`]: commands and flags; [`config`]: settings, checked; [`telemetry`]: logs on stderr.
+//! - [`tokens`]: who may call a deployment that owns the key: tokens, kept as hashes in a file.
 //! - `qr`: draws QR codes.
 //!
 //! Arrows point one way: `transport → server → tools → verifa`. A call reads like a sentence: bytes → tool arguments →
@@ -20,6 +21,7 @@ pub mod emulator;
 mod qr;
 pub mod server;
 pub mod telemetry;
+pub mod tokens;
 pub mod tools;
 pub mod transport;
 pub mod verifa;

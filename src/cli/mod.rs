@@ -6,6 +6,7 @@
 mod check;
 mod emulator;
 mod resume;
+mod token;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -15,6 +16,7 @@ use crate::{
     config::Config,
     emulator::{Emulator, Options},
     server::Server,
+    tools::Toolset,
     transport,
 };
 
@@ -56,6 +58,8 @@ enum Command {
     Check(Check),
     /// Run a local Verifa API to develop and test against
     Emulator(EmulatorFlags),
+    /// Make, list and revoke the tokens of callers, in a file that holds only their hashes
+    Token(Token),
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +92,37 @@ struct EmulatorFlags {
     /// How long a capture link lives, for example 20m or 30s
     #[arg(long, value_name = "DURATION", default_value = "20m", value_parser = crate::config::duration)]
     link_lifetime: Duration,
+}
+
+#[derive(Debug, Args)]
+struct Token {
+    /// File that holds the names, rights and hashes
+    #[arg(long, env = "VERIFA_MCP_TOKENS_FILE", value_name = "FILE", global = true, hide_env_values = true)]
+    tokens_file: Option<String>,
+    #[command(subcommand)]
+    command: TokenCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Make a token and print it, this once
+    New {
+        /// Who will hold it: 1 to 64 characters of A-Z, a-z, 0-9, _, ., @ and -
+        name: String,
+        /// What it is good for, for example resume [default: every toolset]
+        #[arg(long, value_name = "TOOLSET,…", value_delimiter = ',')]
+        toolsets: Option<Vec<Toolset>>,
+        /// Withhold the tools that change something
+        #[arg(long)]
+        read_only: bool,
+    },
+    /// Print who holds a token, with which rights and since when
+    List,
+    /// Take a token back
+    Revoke {
+        /// Who holds it
+        name: String,
+    },
 }
 
 /// The settings, as text: [`Config`] reads them, so that all faults are told at once.
@@ -154,6 +189,15 @@ impl Cli {
         self.settings.emulator || matches!(self.command, Some(Command::Emulator(_)))
     }
 
+    /// Runs a command that neither speaks to Verifa nor serves anybody, so that no setting may stand in its way; none
+    /// where the command is another.
+    pub fn run_without_settings(&self) -> Option<anyhow::Result<ExitCode>> {
+        match &self.command {
+            Some(Command::Token(flags)) => Some(token::run(flags)),
+            _ => None,
+        }
+    }
+
     /// Runs the command.
     ///
     /// # Errors
@@ -169,6 +213,7 @@ impl Cli {
             Command::Resume(flags) => resume::run(&flags, &with_emulator(config).await?).await,
             Command::Check(flags) => check::run(&flags, with_emulator(config).await?).await,
             Command::Emulator(flags) => emulator::run(&flags).await,
+            Command::Token(flags) => token::run(&flags),
         }
     }
 }

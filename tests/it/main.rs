@@ -17,5 +17,6 @@ mod secrets;
 mod settings;
 mod stdio;
 mod tls;
+mod tokens;
 mod tool;
 mod upstream;
