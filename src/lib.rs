@@ -9,6 +9,7 @@
 //! - [`emulator`]: a local Verifa API with real HTTP, to develop, demonstrate and test against.
 //! - [`cli`]: commands and flags; [`config`]: settings, checked; [`telemetry`]: logs on stderr; [`metrics`]: counters.
 //! - [`audit`]: a file that says who asked for what and what became of it.
+//! - [`tokens`]: who may call a deployment that owns the key: tokens, kept as hashes in a file.
 //! - `qr`: draws QR codes.
 //!
 //! Arrows point one way: `transport → server → tools → audit → verifa`. A call reads like a sentence: bytes → tool

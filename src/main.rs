@@ -22,6 +22,9 @@ const GRACE: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Some(ended) = cli.run_without_settings() {
+        return ended.unwrap_or_else(|error| complain(&format!("{error:#}"), 1));
+    }
     let config = match Config::read(cli.settings(), cli.is_emulated(), |name| std::env::var_os(name)) {
         Ok(config) => config,
         Err(faults) => return complain(&faults, WRONG),

@@ -7,6 +7,7 @@ mod check;
 mod emulator;
 mod http;
 mod resume;
+mod token;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -16,6 +17,7 @@ use crate::{
     config::Config,
     emulator::{Emulator, Options},
     server::Server,
+    tools::Toolset,
     transport,
 };
 
@@ -59,6 +61,8 @@ enum Command {
     Check(Check),
     /// Run a local Verifa API to develop and test against
     Emulator(EmulatorFlags),
+    /// Make, list and revoke the tokens of callers, in a file that holds only their hashes
+    Token(Token),
 }
 
 #[derive(Debug, Args)]
@@ -124,6 +128,37 @@ pub struct HttpSettings {
     /// Most classic SSE streams at once [default: 256]
     #[arg(long, env = "VERIFA_MCP_MAX_STREAMS", value_name = "NUMBER", hide_env_values = true)]
     pub max_streams: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Token {
+    /// File that holds the names, rights and hashes
+    #[arg(long, env = "VERIFA_MCP_TOKENS_FILE", value_name = "FILE", global = true, hide_env_values = true)]
+    tokens_file: Option<String>,
+    #[command(subcommand)]
+    command: TokenCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Make a token and print it, this once
+    New {
+        /// Who will hold it: 1 to 64 characters of A-Z, a-z, 0-9, _, ., @ and -
+        name: String,
+        /// What it is good for, for example resume [default: every toolset]
+        #[arg(long, value_name = "TOOLSET,…", value_delimiter = ',')]
+        toolsets: Option<Vec<Toolset>>,
+        /// Withhold the tools that change something
+        #[arg(long)]
+        read_only: bool,
+    },
+    /// Print who holds a token, with which rights and since when
+    List,
+    /// Take a token back
+    Revoke {
+        /// Who holds it
+        name: String,
+    },
 }
 
 /// The settings, as text: [`Config`] reads them, so that all faults are told at once.
@@ -199,6 +234,15 @@ impl Cli {
         self.settings.emulator || matches!(self.command, Some(Command::Emulator(_)))
     }
 
+    /// Runs a command that neither speaks to Verifa nor serves anybody, so that no setting may stand in its way; none
+    /// where the command is another.
+    pub fn run_without_settings(&self) -> Option<anyhow::Result<ExitCode>> {
+        match &self.command {
+            Some(Command::Token(flags)) => Some(token::run(flags)),
+            _ => None,
+        }
+    }
+
     /// Runs the command.
     ///
     /// # Errors
@@ -222,6 +266,7 @@ impl Cli {
             Command::Resume(flags) => resume::run(&flags, &with_emulator(config).await?).await,
             Command::Check(flags) => check::run(&flags, with_emulator(config).await?).await,
             Command::Emulator(flags) => emulator::run(&flags).await,
+            Command::Token(flags) => token::run(&flags),
         }
     }
 }

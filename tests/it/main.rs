@@ -22,5 +22,6 @@ mod secrets;
 mod settings;
 mod stdio;
 mod tls;
+mod tokens;
 mod tool;
 mod upstream;

@@ -3,6 +3,7 @@
 use std::{
     path::Path,
     process::{ExitStatus, Output, Stdio},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -15,6 +16,9 @@ use tokio::{
 
 pub(crate) const SANDBOX_KEY: &str = "vk_sandbox_integrationtests";
 
+/// No command that comes to an end takes this long; one that starts to serve instead never would.
+const TO_THE_END: Duration = Duration::from_secs(60);
+
 /// The program with these arguments and nothing of the developer's environment.
 pub(crate) fn program<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_verifa-mcp"));
@@ -24,7 +28,8 @@ pub(crate) fn program<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Comma
 
 /// Runs the program to its end.
 pub(crate) async fn run<'a>(arguments: impl IntoIterator<Item = &'a str>, environment: &[(&str, &str)]) -> Output {
-    program(arguments).envs(environment.iter().copied()).output().await.unwrap()
+    let output = program(arguments).envs(environment.iter().copied()).output();
+    tokio::time::timeout(TO_THE_END, output).await.expect("an end").unwrap()
 }
 
 pub(crate) fn stdout(output: &Output) -> &str {

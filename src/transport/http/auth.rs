@@ -73,7 +73,7 @@ impl Auth {
             Self::Token(tokens, key) => {
                 let token = presented(headers).ok_or(Denied::NoToken)?;
                 let Holder { name, rights } = tokens.find(token).ok_or(Denied::UnknownToken)?;
-                Caller { key: Some(key.clone()), name: Some(name.to_string()), rights }
+                Caller { key: Some(key.clone()), name: Some(String::from(name)), rights }
             }
         };
         caller.rights = caller.rights.narrowed_by(&rights_in(query.unwrap_or_default())?);

@@ -1,0 +1,100 @@
+//! `verifa-mcp token`: makes, lists and revokes the tokens of callers.
+//!
+//! A new token is the only thing on stdout, so that a script can take it; it is never shown again.
+
+use std::{
+    fmt,
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
+
+use anyhow::Context;
+
+use super::{Token, TokenCommand};
+use crate::{
+    tokens::{self, CallerName, Entry, InvalidCallerName},
+    tools::{Rights, Toolset},
+};
+
+/// Wrong usage, as for wrong flags.
+const WRONG: u8 = 2;
+
+pub(super) fn run(flags: &Token) -> anyhow::Result<ExitCode> {
+    let Some(path) = flags.tokens_file.as_deref().map(str::trim).filter(|path| !path.is_empty()) else {
+        return complain("name the tokens file with --tokens-file or VERIFA_MCP_TOKENS_FILE");
+    };
+    let path = Path::new(path);
+    match &flags.command {
+        TokenCommand::New { name, toolsets, read_only } => {
+            let toolsets = toolsets.as_ref().map(|toolsets| toolsets.iter().copied().collect());
+            let rights = Rights { toolsets, read_only: *read_only };
+            name.parse().map_or_else(misnamed, |name| new(path, name, rights))
+        }
+        TokenCommand::List => list(path),
+        TokenCommand::Revoke { name } => name.parse().map_or_else(misnamed, |name| revoke(path, &name)),
+    }
+}
+
+fn new(path: &Path, name: CallerName, rights: Rights) -> anyhow::Result<ExitCode> {
+    let token = tokens::issue(path, name.clone(), rights)?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", token.expose())
+        .and_then(|()| out.flush())
+        .with_context(|| format!("the token of {name} is made but could not be printed; revoke it and make another"))?;
+    writeln!(
+        io::stderr(),
+        "This is the token of {name}. It is shown this once: the file keeps only its hash.\n\
+         Put it into {name}'s client as the header `Authorization: Bearer vmt_…`, and nowhere else."
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(path: &Path) -> anyhow::Result<ExitCode> {
+    let entries = tokens::list(path)?;
+    if entries.is_empty() {
+        writeln!(io::stderr(), "There are no tokens in {}.", path.display())?;
+    }
+    io::stdout().write_all(table(&entries).as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn revoke(path: &Path, name: &CallerName) -> anyhow::Result<ExitCode> {
+    if tokens::revoke(path, name)? {
+        writeln!(io::stdout(), "The token of {name} is revoked; servers that use the file refuse it from now on.")?;
+        Ok(ExitCode::SUCCESS)
+    } else {
+        writeln!(io::stderr(), "{name} has no token; `verifa-mcp token list` tells who has.")?;
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+/// What was given is not repeated: it may be a token in the wrong place.
+fn misnamed(fault: InvalidCallerName) -> anyhow::Result<ExitCode> {
+    complain(fault)
+}
+
+fn complain(fault: impl fmt::Display) -> anyhow::Result<ExitCode> {
+    writeln!(io::stderr(), "verifa-mcp: {fault}")?;
+    Ok(ExitCode::from(WRONG))
+}
+
+fn table(entries: &[Entry]) -> String {
+    let rows: Vec<_> = entries.iter().map(|entry| (entry.name.as_str(), rights_words(&entry.rights), entry)).collect();
+    let name_width = rows.iter().map(|(name, ..)| name.len()).max().unwrap_or_default();
+    let rights_width = rows.iter().map(|(_, rights, _)| rights.len()).max().unwrap_or_default();
+    let row = |(name, rights, entry): &(&str, String, &Entry)| {
+        let created = entry.created.strftime("%Y-%m-%d %H:%M:%S UTC");
+        format!("{name:<name_width$}  {rights:<rights_width$}  {created}\n")
+    };
+    rows.iter().map(row).collect()
+}
+
+fn rights_words(rights: &Rights) -> String {
+    let toolsets = match &rights.toolsets {
+        None => "every toolset".to_owned(),
+        Some(toolsets) if toolsets.is_empty() => "no toolset".to_owned(),
+        Some(toolsets) => toolsets.iter().copied().map(Toolset::as_str).collect::<Vec<_>>().join(","),
+    };
+    if rights.read_only { toolsets + ", read-only" } else { toolsets }
+}

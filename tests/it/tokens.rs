@@ -1,0 +1,367 @@
+//! Caller tokens: the command that makes them, and the file as a running server sees it.
+
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    path::PathBuf,
+    process::Output,
+    sync::{Arc, Mutex},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use verifa_mcp::{
+    tokens::{self, Holder, Tokens, TokensError},
+    tools::{Rights, Toolset},
+};
+
+use crate::program::{run, stderr, stdout};
+
+/// A folder with room for a tokens file.
+struct Place {
+    folder: TempDir,
+    file: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { file: folder.path().join("tokens"), folder }
+    }
+
+    /// Runs `verifa-mcp token` on the file.
+    async fn token(&self, arguments: &[&str]) -> Output {
+        let arguments = ["token"].iter().chain(arguments).copied();
+        run(arguments, &[("VERIFA_MCP_TOKENS_FILE", self.file.to_str().unwrap())]).await
+    }
+
+    fn issue(&self, name: &str) -> String {
+        let token = tokens::issue(&self.file, name.parse().unwrap(), Rights::default()).unwrap();
+        token.expose().to_owned()
+    }
+
+    fn revoke(&self, name: &str) -> bool {
+        tokens::revoke(&self.file, &name.parse().unwrap()).unwrap()
+    }
+
+    fn open(&self) -> Tokens {
+        Tokens::open(self.file.clone()).unwrap()
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(&self.file).unwrap()
+    }
+
+    fn append(&self, text: &str) {
+        fs::OpenOptions::new().append(true).open(&self.file).unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    fn mode(&self) -> u32 {
+        fs::metadata(&self.file).unwrap().mode() & 0o777
+    }
+
+    fn set_mode(&self, mode: u32) {
+        fs::set_permissions(&self.file, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// Every file of the folder, to see that nothing is left lying about.
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(self.folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+fn name(holder: Option<Holder>) -> Option<String> {
+    holder.map(|holder| holder.name.to_string())
+}
+
+#[tokio::test]
+async fn a_new_token_is_printed_alone_and_kept_as_a_hash_in_a_private_file() {
+    let place = Place::new();
+    let output = place.token(&["new", "jane@example.com", "--toolsets", "resume", "--read-only"]).await;
+    assert!(output.status.success(), "{}", stderr(&output));
+    let token = stdout(&output).strip_suffix('\n').unwrap();
+    assert!(token.len() == 68 && token.starts_with("vmt_") && !token.contains('\n'), "{token}");
+    assert!(stderr(&output).contains("shown this once") && stderr(&output).contains("Authorization: Bearer"));
+    assert!(!stderr(&output).contains(token));
+
+    assert_eq!(place.mode(), 0o600);
+    assert_eq!(place.names(), ["tokens"]);
+    let text = place.text();
+    assert!(text.ends_with('\n') && !text.contains(&token[4..]));
+    let line: Value = serde_json::from_str(&text).unwrap();
+    let keys: Vec<_> = line.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["name", "sha256", "toolsets", "read_only", "created"]);
+
+    let holder = place.open().find(token).unwrap();
+    assert_eq!(holder.name.as_str(), "jane@example.com");
+    assert_eq!(holder.rights, Rights { toolsets: Some([Toolset::Resume].into()), read_only: true });
+}
+
+#[tokio::test]
+async fn the_list_tells_names_rights_and_times_and_no_hash() {
+    let place = Place::new();
+    place.token(&["new", "jane"]).await;
+    place.token(&["new", "reader", "--read-only", "--toolsets", "resume"]).await;
+    let output = place.token(&["list"]).await;
+    assert!(output.status.success(), "{}", stderr(&output));
+    let rows: Vec<_> = stdout(&output).lines().collect();
+    assert_eq!(rows.len(), 2);
+    assert!(rows[0].starts_with("jane    every toolset      20") && rows[0].ends_with(" UTC"), "{rows:?}");
+    assert!(rows[1].starts_with("reader  resume, read-only  20"), "{rows:?}");
+    for line in place.text().lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert!(!stdout(&output).contains(&line["sha256"].as_str().unwrap()[..8]));
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_gone_and_the_others_stay() {
+    let place = Place::new();
+    for name in ["a", "b", "c"] {
+        place.issue(name);
+    }
+    place.set_mode(0o640);
+    let output = place.token(&["revoke", "b"]).await;
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(stdout(&output).lines().count(), 1);
+    let names: Vec<_> = tokens::list(&place.file).unwrap().into_iter().map(|entry| entry.name.to_string()).collect();
+    assert_eq!(names, ["a", "c"]);
+    assert_eq!(place.mode(), 0o640, "whoever could read the file still can");
+    assert_eq!(place.names(), ["tokens"]);
+
+    let again = place.token(&["revoke", "b"]).await;
+    assert_eq!((again.status.code(), stdout(&again)), (Some(1), ""));
+    assert!(stderr(&again).starts_with("b has no token"), "{}", stderr(&again));
+    assert_eq!(place.names(), ["tokens"]);
+}
+
+#[tokio::test]
+async fn a_name_is_given_once() {
+    let place = Place::new();
+    place.issue("jane");
+    let before = place.text();
+    let output = place.token(&["new", "jane"]).await;
+    assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""));
+    assert!(stderr(&output).contains("jane has a token"), "{}", stderr(&output));
+    assert_eq!(place.text(), before);
+    assert!(place.revoke("jane"));
+    place.issue("jane");
+}
+
+#[tokio::test]
+async fn wrong_usage_is_exit_code_2_and_says_what_is_right() {
+    let place = Place::new();
+    let secret = format!("vmt_{}", "0".repeat(64));
+    for (arguments, words) in [
+        (&["new", "jane", "--toolsets", "resume,everything"][..], "there is: resume"),
+        (&["new", "jane", "--toolsets", ""], "there is: resume"),
+        (&["new", "two words"], "1 to 64 characters"),
+        (&["new", &secret], "neither a key nor a token"),
+        (&["revoke", &secret], "neither a key nor a token"),
+        (&["new"], "<NAME>"),
+        (&[], "Usage: verifa-mcp token"),
+    ] {
+        let output = place.token(arguments).await;
+        assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""), "{arguments:?}");
+        assert!(stderr(&output).contains(words), "{}", stderr(&output));
+        assert!(!stderr(&output).contains("0000"));
+    }
+    assert!(place.names().is_empty());
+
+    for environment in [&[][..], &[("VERIFA_MCP_TOKENS_FILE", " ")]] {
+        let output = run(["token", "list"], environment).await;
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains("--tokens-file or VERIFA_MCP_TOKENS_FILE"), "{}", stderr(&output));
+    }
+}
+
+#[tokio::test]
+async fn the_commands_look_at_no_other_setting() {
+    let place = Place::new();
+    let environment = [("VERIFA_API_KEY", "nonsense"), ("VERIFA_MCP_QR", "svg"), ("VERIFA_MCP_LOG", "loud")];
+    let output = run(["token", "new", "jane", "--tokens-file", place.file.to_str().unwrap()], &environment).await;
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+#[tokio::test]
+async fn two_commands_do_not_change_the_file_at_once() {
+    let place = Place::new();
+    let token = place.issue("jane");
+    let lock = place.folder.path().join("tokens.lock");
+    fs::write(&lock, "").unwrap();
+    for arguments in [["new", "joe"], ["revoke", "jane"]] {
+        let output = place.token(&arguments).await;
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains("remove /") && stderr(&output).contains("tokens.lock"), "{}", stderr(&output));
+    }
+    assert!(lock.exists());
+    assert_eq!(name(place.open().find(&token)).as_deref(), Some("jane"));
+}
+
+#[test]
+fn a_file_behind_a_link_is_changed_where_it_is() {
+    let place = Place::new();
+    let token = place.issue("jane");
+    let link = place.folder.path().join("link");
+    symlink("tokens", &link).unwrap();
+    tokens::issue(&link, "joe".parse().unwrap(), Rights::default()).unwrap();
+    assert!(tokens::revoke(&link, &"joe".parse().unwrap()).unwrap());
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(name(Tokens::open(link).unwrap().find(&token)).as_deref(), Some("jane"));
+    assert_eq!(place.names(), ["link", "tokens"]);
+}
+
+#[test]
+fn a_token_is_added_behind_a_last_line_that_was_left_open() {
+    let place = Place::new();
+    place.issue("jane");
+    fs::write(&place.file, format!("\n{}", place.text().trim_end())).unwrap();
+    place.issue("joe");
+    assert_eq!(tokens::list(&place.file).unwrap().len(), 2);
+}
+
+#[test]
+fn a_server_does_not_start_with_a_file_that_it_cannot_trust() {
+    let place = Place::new();
+    let open = || Tokens::open(place.file.clone()).unwrap_err();
+    assert!(open().to_string().contains("`verifa-mcp token new"), "{}", open());
+
+    place.issue("jane");
+    for mode in [0o620, 0o602, 0o666] {
+        place.set_mode(mode);
+        assert!(matches!(open(), TokensError::WritableByOthers { .. }));
+        assert!(tokens::issue(&place.file, "joe".parse().unwrap(), Rights::default()).is_err());
+        assert!(tokens::revoke(&place.file, &"jane".parse().unwrap()).is_err());
+    }
+    place.set_mode(0o644);
+    place.open();
+
+    let good = place.text();
+    for (wrong, words) in [
+        ("vmt_0123456789 is no JSON", "line 2 of the tokens file"),
+        (good.as_str(), "its name is on an earlier line"),
+        (&good.replace("jane", "joe"), "its token is on an earlier line"),
+        (&good.replace("read_only", "readonly"), "unknown field `readonly`"),
+        (&good.replace("false", "\"vmt_0123456789\""), "[secret removed]"),
+    ] {
+        fs::write(&place.file, format!("{good}{wrong}")).unwrap();
+        let error = open().to_string();
+        assert!(error.contains(words) && !error.contains("0123456789"), "{error}");
+        assert!(tokens::revoke(&place.file, &"jane".parse().unwrap()).is_err());
+    }
+    assert_eq!(place.names(), ["tokens"]);
+}
+
+#[test]
+fn only_the_whole_token_counts() {
+    let place = Place::new();
+    let token = place.issue("jane");
+    place.issue("joe");
+    let tokens = place.open();
+    assert_eq!(name(tokens.find(&token)).as_deref(), Some("jane"));
+    let upper = token.to_uppercase();
+    for wrong in ["", "vmt_", &token[..67], &token[4..], &format!("{token} "), &format!("{token}0"), &upper] {
+        assert_eq!(tokens.find(wrong), None, "{wrong}");
+    }
+}
+
+#[test]
+fn a_running_server_sees_what_is_added_and_revoked() {
+    let place = Place::new();
+    let jane = place.issue("jane");
+    let tokens = place.open();
+    let joe = place.issue("joe");
+    assert_eq!(name(tokens.find(&joe)).as_deref(), Some("joe"));
+    assert!(place.revoke("jane"));
+    assert_eq!(tokens.find(&jane), None);
+    assert_eq!(name(tokens.find(&joe)).as_deref(), Some("joe"));
+    assert!(place.revoke("joe"));
+    assert_eq!(tokens.find(&joe), None, "an empty file is a good one");
+}
+
+#[test]
+fn a_file_that_breaks_leaves_the_last_good_one_in_force_and_is_told_once() {
+    let place = Place::new();
+    let jane = place.issue("jane");
+    let good = place.text();
+    let tokens = place.open();
+    let find = || name(tokens.find(&jane));
+    let log = logged(|| {
+        place.append("{\"name\": \"half a li");
+        assert_eq!(find().as_deref(), Some("jane"));
+        assert_eq!(find().as_deref(), Some("jane"));
+        place.append("ne\"");
+        assert_eq!(find().as_deref(), Some("jane"));
+    });
+    assert_eq!(log.matches("ERROR").count(), 2, "{log}");
+    assert!(log.contains("line 2") && log.contains("stay in force"), "{log}");
+
+    fs::write(&place.file, &good).unwrap();
+    let log = logged(|| assert_eq!(find().as_deref(), Some("jane")));
+    assert!(log.contains("read the tokens file again"), "{log}");
+}
+
+#[test]
+fn a_file_that_others_can_write_changes_nothing() {
+    let place = Place::new();
+    let jane = place.issue("jane");
+    let tokens = place.open();
+    let joe = place.issue("joe");
+    place.set_mode(0o666);
+    let log = logged(|| {
+        assert_eq!(tokens.find(&joe), None);
+        assert_eq!(name(tokens.find(&jane)).as_deref(), Some("jane"));
+    });
+    assert_eq!(log.matches("ERROR").count(), 1, "{log}");
+    place.set_mode(0o600);
+    assert_eq!(name(tokens.find(&joe)).as_deref(), Some("joe"));
+}
+
+#[test]
+fn a_file_that_is_gone_lets_nobody_in_until_it_is_back() {
+    let place = Place::new();
+    let jane = place.issue("jane");
+    let good = place.text();
+    let tokens = place.open();
+    fs::remove_file(&place.file).unwrap();
+    let log = logged(|| {
+        assert_eq!(tokens.find(&jane), None);
+        assert_eq!(tokens.find(&jane), None);
+    });
+    assert_eq!(log.matches("ERROR").count(), 1, "{log}");
+    assert!(log.contains("every caller is refused"), "{log}");
+
+    fs::write(&place.file, "broken").unwrap();
+    assert_eq!(tokens.find(&jane), None, "what was refused is not let in by a broken file");
+    fs::write(&place.file, good).unwrap();
+    assert_eq!(name(tokens.find(&jane)).as_deref(), Some("jane"));
+}
+
+/// What is logged meanwhile, on this thread.
+fn logged(act: impl FnOnce()) -> String {
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, act);
+    let bytes = log.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
