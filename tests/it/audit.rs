@@ -129,7 +129,7 @@ async fn the_outcome_says_what_became_of_the_session() {
         ("unknown", json!(409), vec![Reply::Close, conflict()]),
         ("unknown", json!(500), vec![Reply::error(500, "internal", "Oops")]),
         ("unknown", Value::Null, vec![Reply::Hang]),
-        ("unknown", Value::Null, vec![Reply::new(200, &[], "<html>")]),
+        ("unknown", json!(200), vec![Reply::new(200, &[], "<html>")]),
         ("withheld", json!(200), vec![dead()]),
     ];
     let log = Log::new();

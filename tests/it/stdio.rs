@@ -163,20 +163,20 @@ async fn it_ends_on_a_signal_although_a_call_runs() {
 #[cfg(unix)]
 #[tokio::test]
 async fn it_ends_although_nobody_reads_its_answers() {
-    for streams in [Streams::Pipes, Streams::SocketPair] {
-        for ending in ["TERM", "stdin"] {
-            let mut client = Client::connect(streams, &["--emulator"], &[]);
-            client.initialize("2025-11-25").await;
-            for _ in 0..300 {
-                client.send("tools/call", resume_expired()).await;
-            }
-            match ending {
-                "stdin" => client.close_stdin(),
-                signal => client.signal(signal).await,
-            }
-            assert!(client.end_unread().await.success(), "{streams:?} {ending}");
+    let endings = [Streams::Pipes, Streams::SocketPair].map(|streams| [(streams, "TERM"), (streams, "stdin")]);
+    let ends = endings.into_iter().flatten().map(async |(streams, ending)| {
+        let mut client = Client::connect(streams, &["--emulator"], &[]);
+        client.initialize("2025-11-25").await;
+        for _ in 0..300 {
+            client.send("tools/call", resume_expired()).await;
         }
-    }
+        match ending {
+            "stdin" => client.close_stdin(),
+            signal => client.signal(signal).await,
+        }
+        assert!(client.end_unread().await.success(), "{streams:?} {ending}");
+    });
+    futures_util::future::join_all(ends).await;
 }
 
 #[cfg(unix)]
