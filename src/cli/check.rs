@@ -9,7 +9,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::Check;
+use super::flags::Check;
 use crate::{
     config::Config,
     server::Server,

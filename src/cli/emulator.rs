@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use super::EmulatorFlags;
+use super::flags::EmulatorFlags;
 use crate::{
     emulator::{Emulator, Options, SANDBOX_KEY, demo_sessions},
     transport::shutdown_requested,

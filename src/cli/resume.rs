@@ -13,7 +13,7 @@ use anyhow::Context;
 use rmcp::model::JsonObject;
 use serde_json::json;
 
-use super::Resume;
+use super::flags::Resume;
 use crate::{
     config::Config,
     qr,

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context;
 
-use super::{Token, TokenCommand};
+use super::flags::{Token, TokenCommand};
 use crate::{
     tokens::{self, CallerName, Entry, InvalidCallerName},
     tools::{Rights, Toolset},

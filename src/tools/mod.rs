@@ -1,9 +1,10 @@
 //! The tools, as an agent sees them: a file per tool, and what they share.
 //!
 //! `arguments` reads what an agent sent, `schema` says what may be sent and what comes back, `audited` is what surrounds
-//! an exchange with Verifa, `capture_link` is the success and `failure` the words for everything else. Nothing here knows
-//! how a call came in.
+//! an exchange with Verifa, `capture_link` is the success; `failure` is why there is none, and `advice` the words for
+//! it. Nothing here knows how a call came in.
 
+mod advice;
 mod arguments;
 mod audited;
 mod capture_link;
@@ -15,8 +16,8 @@ mod time_words;
 
 use std::{fmt, sync::Arc};
 
+pub(crate) use advice::connect_words;
 pub use capture_link::{CaptureLink, META_KEY};
-pub(crate) use failure::connect_words;
 pub use failure::{Circumstances, Fault, ToolError, VersionSent};
 pub use rights::{Rights, Toolset, UnknownToolset};
 

@@ -53,11 +53,14 @@ async fn the_settings_in_the_help_and_in_the_readme_are_the_same() {
 }
 
 #[tokio::test]
-async fn the_readme_names_no_variable_that_does_not_exist() {
-    let output = run(["--help"], &[]).await;
-    let readme = document("README.md");
-    let unknown: Vec<_> = variables(&readme).difference(&variables(stdout(&output))).copied().collect();
-    assert!(unknown.is_empty(), "{unknown:?}");
+async fn the_documents_name_no_variable_that_does_not_exist() {
+    let (general, http) = (run(["--help"], &[]).await, run(["http", "--help"], &[]).await);
+    let known = &variables(stdout(&general)) | &variables(stdout(&http));
+    for name in ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+        let text = document(name);
+        let unknown: Vec<_> = variables(&text).difference(&known).copied().collect();
+        assert!(unknown.is_empty(), "{name}: {unknown:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::{
-    program::{Client, Emulator, run, stderr, text},
+    http::json_of,
+    program::{Client, Emulator, HttpServer, run, stderr, text},
     upstream::{Reply, Upstream, resumed},
 };
 
@@ -112,5 +113,48 @@ async fn the_commands_leave_no_secret_on_stderr() {
         let output = run(arguments.iter().copied(), &environment).await;
         assert_free_of(stderr(&output), &[KEY, "tok_", "/verify/"]);
         assert_free_of(str::from_utf8(&output.stdout).unwrap(), &[KEY]);
+    }
+}
+
+#[tokio::test]
+async fn over_http_no_secret_is_left_anywhere_either() {
+    let emulator = Emulator::start(&[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (tokens, audit) = (path("tokens"), path("audit"));
+    let made = run(["token", "new", "support", "--tokens-file", &tokens], &[]).await;
+    let caller = str::from_utf8(&made.stdout).unwrap().trim().to_owned();
+    for format in ["text", "json"] {
+        let mut environment = vec![("VERIFA_API_KEY", KEY), ("VERIFA_API_URL", emulator.url.as_str())];
+        environment.extend([("VERIFA_MCP_TOKENS_FILE", tokens.as_str()), ("VERIFA_MCP_AUDIT_LOG", &audit)]);
+        environment.extend([("VERIFA_MCP_LOG_FORMAT", format), TALKATIVE[0], TALKATIVE[1]]);
+        let server = HttpServer::start(&["--auth", "token"], &environment).await;
+        let mut secrets = vec![KEY.to_owned(), caller.clone()];
+        let result = json_of(server.resume(&caller, "ses_demo_expired")).await["result"].take();
+        let link = result["structuredContent"]["capture_url"].as_str().unwrap();
+        secrets.extend([link.to_owned(), token(link).to_owned()]);
+        secrets.push(result["content"][1]["data"].as_str().unwrap()[60..120].to_owned());
+        assert_free_of(&result.to_string(), &[KEY, &caller]);
+        for wrong in [KEY, &caller[..30], "vk_pub_wrong"] {
+            let refused = server.resume(wrong, "ses_demo_expired").send().await.unwrap();
+            assert_eq!(refused.status(), 401);
+            assert_free_of(&refused.text().await.unwrap(), &[wrong, KEY]);
+        }
+        let mut stream = server.get(&format!("/sse?toolsets={KEY}")).bearer_auth(&caller).send().await.unwrap();
+        let endpoint = stream.chunk().await.unwrap().unwrap();
+        let id = str::from_utf8(&endpoint).unwrap().split("sessionId=").nth(1).unwrap().trim().to_owned();
+        server.get(&format!("/{caller}?key={KEY}")).header("host", format!("{KEY}.example")).send().await.unwrap();
+        drop(stream);
+        let metrics = server.get("/metrics").send().await.unwrap().text().await.unwrap();
+        server.signal("TERM").await;
+        let (_, log) = server.end().await;
+        assert!(log.contains("support"), "{log}");
+        secrets.push(id);
+        let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
+        assert_free_of(&log, &secrets);
+        assert_free_of(&metrics, &secrets);
+        let audited = std::fs::read_to_string(&audit).unwrap();
+        assert!(audited.contains(r#""caller":"support""#), "{audited}");
+        assert_free_of(&audited, &secrets);
     }
 }

@@ -186,7 +186,8 @@ mod tests {
 
     #[test]
     fn credentials_are_read_from_either_header() {
-        let cases: [(&[(&str, &str)], Option<&str>); 8] = [
+        type Headers<'a> = &'a [(&'a str, &'a str)];
+        let cases: [(Headers<'_>, Option<&str>); 8] = [
             (&[("authorization", "Bearer abc")], Some("abc")),
             (&[("authorization", "bearer  abc ")], Some("abc")),
             (&[("x-api-key", "abc")], Some("abc")),

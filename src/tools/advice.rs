@@ -1,0 +1,287 @@
+//! What an agent reads when a call gives no link: what happened, what became of the session, whose move it is.
+//!
+//! One pure function makes the words from the fault and its circumstances. They never hold a key, a link or a parser's
+//! message; text of Verifa's own is quoted and was cleaned when it was read.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use reqwest::StatusCode;
+
+use super::{
+    failure::{Circumstances, Fault, VersionSent},
+    time_words::in_words,
+};
+use crate::verifa::{BodyFault, ConnectFault, Environment, Error, Failure, OutsideText, Refusal, SetupFault, wire};
+
+/// What the agent reads. Pure: the same words for the same fault in the same circumstances.
+pub(super) fn explain(fault: &Fault, circumstances: &Circumstances) -> String {
+    match fault {
+        Fault::Arguments(faults) => format!(
+            "The arguments are not valid, so nothing was sent to Verifa. Correct them and call again:\n- {}",
+            faults.join("\n- ")
+        ),
+        Fault::NotAllowed => {
+            "This tool is switched off for you, by read_only or toolsets, so nothing was sent to Verifa. \
+            The operator of this MCP server decides that. Do not call again before it is changed."
+                .to_owned()
+        }
+        Fault::NoKey => "No Verifa API key is configured, so nothing was sent to Verifa. The operator of this MCP \
+            server must act: set VERIFA_API_KEY (or VERIFA_API_KEY_FILE) to the organization's secret key, \
+            vk_sandbox_… or vk_live_…, and restart the server. Do not call again before that."
+            .to_owned(),
+        Fault::DeadLink { dead_for } => dead_link(*dead_for, circumstances.agents_own_key),
+        Fault::NoAuditStart(kind) => format!(
+            "The audit log of this MCP server cannot be written ({kind}), so nothing was sent to Verifa. {AUDIT_LOG_TURN} Do \
+             not call again before that."
+        ),
+        Fault::NoAuditEnd(kind) => {
+            let key = if circumstances.agents_own_key { ", without the old idempotency_key" } else { "" };
+            format!(
+                "Verifa resumed the session, but the audit log of this MCP server cannot be written ({kind}), so the fresh \
+                 link is withheld. {AUDIT_LOG_TURN} Call again after that{key}."
+            )
+        }
+        Fault::Verifa(failure) => {
+            let Advice { happened, next } = advise(failure, circumstances);
+            let tried = tried(failure);
+            let fate = fate(failure);
+            format!("{happened}{tried} {fate} {next}")
+        }
+    }
+}
+
+const AUDIT_LOG_TURN: &str =
+    "The operator must act: the file that VERIFA_MCP_AUDIT_LOG names must be writable, with room left on its disk.";
+
+/// What happened, and whose move it is; between the two comes the session's fate.
+struct Advice {
+    happened: String,
+    next: String,
+}
+
+impl Advice {
+    fn new(happened: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { happened: happened.into(), next: next.into() }
+    }
+}
+
+fn advise(failure: &Failure, circumstances: &Circumstances) -> Advice {
+    match &failure.error {
+        Error::Refused(refusal) => refused(refusal, failure, circumstances),
+        Error::Unreadable { fault, .. } => unreadable(*fault),
+        Error::Unreachable { fault, proxy } => unreachable(*fault, proxy.as_deref()),
+        Error::Setup(SetupFault::RootCertificates) => Advice::new(
+            "This computer has no usable root certificates, so it cannot tell whether it speaks to Verifa.",
+            "The operator must act: install the system's CA certificates, or name a good file in VERIFA_CA_FILE.",
+        ),
+        Error::Busy => Advice::new(
+            "This MCP server already has as many requests at Verifa as it may, and none became free in time.",
+            "Call again in a few seconds.",
+        ),
+        Error::TimedOut(_) => Advice::new(
+            "Verifa did not answer in time.",
+            "Call again in a minute; if it stays so, the operator must check the network.",
+        ),
+        Error::Interrupted => Advice::new(
+            "The connection to Verifa broke before its answer was complete.",
+            "Call again in a minute; if it stays so, the operator must check the network.",
+        ),
+    }
+}
+
+fn refused(refusal: &Refusal, failure: &Failure, circumstances: &Circumstances) -> Advice {
+    let status = refusal.status;
+    let session = circumstances.session_id.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
+    let code = refusal.code.as_ref().map(|code| format!(" {code}")).unwrap_or_default();
+    let code = format!("({}{code})", status.as_u16());
+    let said = said(refusal.detail.as_ref());
+    let mismatch = refusal.code.as_ref().is_some_and(|code| code.as_str() == wire::IDEMPOTENCY_MISMATCH);
+    match status {
+        StatusCode::UNAUTHORIZED => Advice::new(
+            format!("Verifa rejected the API key {code}.{said}"),
+            "The operator must act: the key may be revoked, expired, or not allowed from this IP address; check it at \
+             Verifa and set VERIFA_API_KEY anew. Do not call again before that.",
+        ),
+        StatusCode::FORBIDDEN => Advice::new(
+            format!("Verifa does not let this API key resume sessions {code}.{said}"),
+            "The operator must act: the key lacks a right, most likely the scope sessions:write. Do not call again \
+             before that.",
+        ),
+        StatusCode::NOT_FOUND => not_found(&session, &code, &said, circumstances.environment),
+        StatusCode::TOO_MANY_REQUESTS => {
+            let wait = match refusal.retry_after {
+                Some(wait) if wait > Duration::from_secs(86_400) => "Wait for more than a day".to_owned(),
+                // Rounded up: a second too early would be refused again.
+                Some(wait) => format!("Wait {} seconds", wait.as_secs_f64().ceil().max(1.0)),
+                None => "Wait a minute".to_owned(),
+            };
+            Advice::new(
+                format!("Verifa's rate limit for this organization is reached {code}.{said}"),
+                format!("{wait}, then call again."),
+            )
+        }
+        StatusCode::UNPROCESSABLE_ENTITY if mismatch && !circumstances.agents_own_key => Advice::new(
+            format!("Verifa took this call's random idempotency key for one that was used before {code}.{said}"),
+            "Call again: it gets a new one.",
+        ),
+        StatusCode::UNPROCESSABLE_ENTITY if mismatch => Advice::new(
+            format!("This idempotency_key was used before with other parameters {code}.{said}"),
+            "Call again with a new idempotency_key, or with none.",
+        ),
+        StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY
+            if failure.may_have_succeeded =>
+        {
+            Advice::new(
+                format!("Verifa refused to resume session{session} {code}.{said}"),
+                "That earlier attempt may be the reason. Call again in a minute.",
+            )
+        }
+        StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => Advice::new(
+            format!("Verifa refused to resume session{session} {code}.{said}"),
+            likely_reasons(refusal.detail.is_some(), circumstances.version),
+        ),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Advice::new(
+            format!("Verifa could not take the request now {code}.{said}"),
+            "Call again in a minute; if it stays so, the operator must check the network.",
+        ),
+        StatusCode::MOVED_PERMANENTLY
+        | StatusCode::FOUND
+        | StatusCode::SEE_OTHER
+        | StatusCode::TEMPORARY_REDIRECT
+        | StatusCode::PERMANENT_REDIRECT => Advice::new(
+            format!(
+                "Verifa's address answered with a redirect {code}, which is never followed, since the API key would go \
+                 along."
+            ),
+            "The operator must act: correct VERIFA_API_URL. Do not call again before that.",
+        ),
+        _ if status.is_server_error() => Advice::new(
+            format!("Verifa has a fault of its own {code}.{said}"),
+            "Call again in a minute; if it stays so, the operator must ask Verifa.",
+        ),
+        _ => Advice::new(
+            format!("Verifa refused the request {code}.{said}"),
+            "The operator must act: check VERIFA_API_URL and VERIFA_API_VERSION. Do not repeat the call unchanged.",
+        ),
+    }
+}
+
+fn likely_reasons(verifa_says_why: bool, version: VersionSent) -> String {
+    let start = if verifa_says_why { "If these words leave it open, the" } else { "The" };
+    let version = match version {
+        VersionSent::No => "",
+        VersionSent::ByTheAgent => " Or the verifa_version that was sent is retired or unknown: then leave it out.",
+        VersionSent::BySetting => " Or VERIFA_API_VERSION is retired or unknown: then the operator must change it.",
+    };
+    format!(
+        "{start} likely reason is its state: a session that is completed or redacted can never be resumed, and the person \
+         needs a new one.{version} Do not repeat the call unchanged."
+    )
+}
+
+fn not_found(session: &str, code: &str, said: &str, environment: Option<Environment>) -> Advice {
+    let Some(environment) = environment else {
+        return Advice::new(format!("Verifa knows no session{session} {code}.{said}"), "Check the id.");
+    };
+    let other = environment.other();
+    Advice::new(
+        format!("Verifa knows no session{session} with this {environment} key {code}.{said}"),
+        format!(
+            "Either the id is wrong: check it with the user. Or the session belongs to the {other} environment, which a \
+             {environment} key cannot see: then the operator must configure a {other} key. Do not repeat the call \
+             unchanged."
+        ),
+    )
+}
+
+fn unreadable(fault: BodyFault) -> Advice {
+    let what = match fault {
+        BodyFault::NotJson => "its answer is not JSON; something in between may have answered instead".to_owned(),
+        BodyFault::TooLarge => "its answer is larger than a megabyte".to_owned(),
+        BodyFault::Field(field) => format!("its answer has no usable {field}"),
+        BodyFault::UnsafeLink => {
+            "the capture link in its answer is not a safe https link, so it is withheld".to_owned()
+        }
+    };
+    Advice::new(
+        format!("Verifa reported success, but {what}."),
+        "The operator must check VERIFA_API_URL and, if it is right, tell Verifa. Calling again is unlikely to help.",
+    )
+}
+
+fn unreachable(fault: ConnectFault, proxy: Option<&str>) -> Advice {
+    let whom = proxy.map_or_else(|| "Verifa".to_owned(), |proxy| format!("Verifa through the proxy {proxy}"));
+    let (what, check) = connect_words(fault, proxy);
+    Advice::new(
+        format!("Could not reach {whom}: {what}."),
+        format!("The operator must check {check}; then call again."),
+    )
+}
+
+/// What a connection failed of, and what to check.
+pub(crate) fn connect_words(fault: ConnectFault, proxy: Option<&str>) -> (&'static str, String) {
+    let (what, check) = match fault {
+        ConnectFault::Dns => ("the host name has no address", "the network, DNS and VERIFA_API_URL"),
+        ConnectFault::UnknownAuthority => (
+            "its certificate comes from an unknown authority",
+            "whether something on the way inspects TLS, and name its CA certificate in VERIFA_CA_FILE",
+        ),
+        ConnectFault::CertificateDate => ("its certificate is not valid now", "this computer's clock"),
+        ConnectFault::CertificateName => ("its certificate is for another host", "VERIFA_API_URL"),
+        ConnectFault::Tls => ("the TLS handshake failed", "VERIFA_API_URL"),
+        ConnectFault::TimedOut => ("no connection came about in time", "the network and the firewall"),
+        ConnectFault::Refused if proxy.is_some() => {
+            ("the connection was refused or cut, perhaps by the proxy, which may want a login", "the network")
+        }
+        ConnectFault::Refused => ("the connection was refused or cut", "the network and VERIFA_API_URL"),
+    };
+    let and_the_proxy =
+        if proxy.is_some() { ", and the proxy that HTTPS_PROXY names (NO_PROXY makes exceptions)" } else { "" };
+    (what, format!("{check}{and_the_proxy}"))
+}
+
+fn dead_link(dead_for: SignedDuration, agents_own_key: bool) -> String {
+    let ago = in_words(dead_for);
+    if agents_own_key {
+        format!(
+            "This idempotency_key was used before, so Verifa repeated its first answer, and the link in it expired {ago} \
+             ago. Call again without idempotency_key to get a fresh link."
+        )
+    } else {
+        format!(
+            "Verifa resumed the session, but its fresh link is said to have expired {ago} ago, so it is withheld. A clock \
+             is wrong, or the API is at fault. The operator must compare the clocks (`verifa-mcp check` does) and, if \
+             they agree, tell Verifa. Call again after that."
+        )
+    }
+}
+
+fn said(detail: Option<&OutsideText>) -> String {
+    let quoted = |detail: &OutsideText| detail.as_str().trim_end_matches('.').replace('"', "'");
+    detail.map(|detail| format!(" Verifa's words: \"{}\".", quoted(detail))).unwrap_or_default()
+}
+
+fn fate(failure: &Failure) -> &'static str {
+    match (&failure.error, failure.may_have_succeeded) {
+        (Error::Unreadable { fault: BodyFault::Field(_) | BodyFault::UnsafeLink, .. }, _) => {
+            "The session was probably resumed."
+        }
+        (Error::Unreadable { fault: BodyFault::NotJson | BodyFault::TooLarge, .. }, _) => {
+            "The session may have been resumed."
+        }
+        (Error::Refused(refusal), true) if !refusal.status.is_server_error() => {
+            "But an earlier attempt of this call got no answer, and may have resumed the session."
+        }
+        (_, true) => "The session may have been resumed all the same; calling again is safe, the newest link counts.",
+        (_, false) => "The session was not resumed.",
+    }
+}
+
+fn tried(failure: &Failure) -> String {
+    match (failure.attempts, failure.elapsed.as_secs()) {
+        (0 | 1, _) => String::new(),
+        (attempts, 0) => format!(" Tried {attempts} times within a second."),
+        (attempts, seconds) => format!(" Tried {attempts} times in {seconds} s."),
+    }
+}
