@@ -20,7 +20,7 @@ use crate::{
     emulator::SANDBOX_KEY,
     metrics::Metrics,
     telemetry::Format,
-    tools::{Caller, QrMode, Setup},
+    tools::{Caller, QrMode, Rights, Setup, Toolset},
     verifa::{ApiKey, ApiVersion, BaseUrl, Client, ClientSettings, Environment, KeyInflection, OutsideText},
 };
 
@@ -81,6 +81,7 @@ impl Config {
     ) -> Result<Self, Faults> {
         let mut reader = Reader::default();
         let key = if emulated { None } else { reader.key(settings, variable(API_KEY)) };
+        let rights = reader.rights(&variable);
         let api_url = settings.api_url.as_deref().filter(|url| !emulated && !url.trim().is_empty());
         let base_url = reader.text(Some(api_url.unwrap_or(BaseUrl::DEFAULT)), "VERIFA_API_URL", parsed);
         let extra_authorities = reader.file(settings.ca_file.as_deref(), "VERIFA_CA_FILE", certificates);
@@ -97,7 +98,7 @@ impl Config {
         let log_format = reader.text(settings.log_format.as_deref(), "VERIFA_MCP_LOG_FORMAT", log_format);
         let (Some(base_url), true) = (base_url, reader.faults.is_empty()) else { return Err(Faults(reader.faults)) };
         Ok(Self {
-            caller: Caller { key, ..Caller::default() },
+            caller: Caller { key, rights, ..Caller::default() },
             client: ClientSettings {
                 base_url,
                 extra_authorities: extra_authorities.unwrap_or_default(),
@@ -167,6 +168,16 @@ impl Reader {
     fn list<T>(&mut self, values: &[String], name: &str, parse: fn(&str) -> Result<T, String>) -> Vec<T> {
         let parts = values.iter().flat_map(|value| value.split(','));
         parts.filter_map(|part| self.text(Some(part), name, parse)).collect()
+    }
+
+    /// What nobody may exceed: `VERIFA_MCP_TOOLSETS` and `VERIFA_MCP_READ_ONLY`, as Verifa's own server has them.
+    fn rights(&mut self, variable: &impl Fn(&str) -> Option<OsString>) -> Rights {
+        let text = |name| variable(name).map(|value| value.to_string_lossy().into_owned());
+        let (toolsets, read_only) = (text("VERIFA_MCP_TOOLSETS"), text("VERIFA_MCP_READ_ONLY"));
+        let toolsets = toolsets.filter(|value| !value.trim().is_empty());
+        let named = self.list(toolsets.as_slice(), "VERIFA_MCP_TOOLSETS", parsed::<Toolset>);
+        let read_only = self.text(read_only.as_deref(), "VERIFA_MCP_READ_ONLY", switch).unwrap_or(false);
+        Rights { toolsets: toolsets.map(|_| named.into_iter().collect()), read_only }
     }
 
     fn file<T>(&mut self, path: Option<&str>, name: &str, parse: fn(&[u8]) -> Result<T, String>) -> Option<T> {
@@ -267,6 +278,10 @@ pub fn duration(value: &str) -> Result<Duration, String> {
 fn max_upstream(value: &str) -> Result<usize, String> {
     let number = value.parse().ok().filter(|number| UPSTREAM.contains(number));
     number.ok_or_else(|| "must be a whole number from 1 to 10000".to_owned())
+}
+
+fn switch(value: &str) -> Result<bool, String> {
+    one_of(value, &[("true", true), ("1", true), ("false", false), ("0", false)])
 }
 
 fn qr_mode(value: &str) -> Result<QrMode, String> {

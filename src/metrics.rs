@@ -2,7 +2,11 @@
 //!
 //! Labels come from short fixed lists: never a session id, a key, a caller or anything else that came from outside.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -85,15 +89,10 @@ impl Metrics {
         metrics
     }
 
-    /// Counts a tool call that ended.
-    pub fn call_ended(&self, tool: &'static str, outcome: &'static str, time: Duration) {
-        self.calls.get_or_create(&CallLabels { tool, outcome }).inc();
-        self.call_seconds.get_or_create(&ToolLabel { tool }).observe(time.as_secs_f64());
-    }
-
-    /// Counts a tool call as running for as long as the returned value lives.
-    pub fn call_runs(&self) -> Running {
-        Running::new(&self.running_calls)
+    /// Counts a tool call: as running for as long as the returned value lives, and by its outcome when that ends.
+    pub fn call_begins(&self, tool: &'static str) -> Call {
+        let running = Running::new(&self.running_calls);
+        Call { metrics: self.clone(), tool, outcome: "cancelled", started: Instant::now(), _running: running }
     }
 
     /// Counts a request to Verifa, by its answer's status if one came.
@@ -108,8 +107,8 @@ impl Metrics {
     }
 
     /// Counts an HTTP request that was answered.
-    pub fn http_answered(&self, path: &'static str, status: StatusCode, time: Duration) {
-        self.http_requests.get_or_create(&HttpLabels { path, status: status.as_u16() }).inc();
+    pub fn http_answered(&self, path: &'static str, status: u16, time: Duration) {
+        self.http_requests.get_or_create(&HttpLabels { path, status }).inc();
         self.http_seconds.get_or_create(&PathLabel { path }).observe(time.as_secs_f64());
     }
 
@@ -155,5 +154,30 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.dec();
+    }
+}
+
+/// A tool call that runs. Dropped before its outcome is known, it was cancelled.
+#[derive(Debug)]
+pub struct Call {
+    metrics: Metrics,
+    tool: &'static str,
+    outcome: &'static str,
+    started: Instant,
+    _running: Running,
+}
+
+impl Call {
+    /// Ends the call.
+    pub fn ends(mut self, outcome: &'static str) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let Self { metrics, tool, outcome, started, .. } = self;
+        metrics.calls.get_or_create(&CallLabels { tool, outcome }).inc();
+        metrics.call_seconds.get_or_create(&ToolLabel { tool }).observe(started.elapsed().as_secs_f64());
     }
 }

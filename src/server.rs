@@ -3,7 +3,6 @@
 use std::{
     borrow::Cow,
     sync::{Arc, OnceLock},
-    time::Instant,
 };
 
 use axum::http::request::Parts;
@@ -91,21 +90,16 @@ impl Server {
     ) -> Option<CallToolResult> {
         let caller = of_request::<Caller>(context).unwrap_or(&self.caller);
         let arguments = request.arguments.unwrap_or_default();
-        let metrics = &self.setup.metrics;
-        let (started, running) = (Instant::now(), metrics.call_runs());
-        let (tool, outcome) = match request.name.as_ref() {
+        let outcome = match request.name.as_ref() {
             resume_session::NAME => {
+                let counted = self.setup.metrics.call_begins(resume_session::NAME);
                 let on_wait = |wait| report_wait(context, wait);
-                (resume_session::NAME, resume_session::call(&self.setup, caller, arguments, on_wait).await)
+                let outcome = resume_session::call(&self.setup, caller, arguments, on_wait).await;
+                counted.ends(outcome.as_ref().map_or_else(|error| error.fault.label(), |_| "success"));
+                outcome
             }
             _ => return None,
         };
-        drop(running);
-        metrics.call_ended(
-            tool,
-            outcome.as_ref().map_or_else(|error| error.fault.label(), |_| "success"),
-            started.elapsed(),
-        );
         Some(match outcome {
             Ok(link) => link.into_result(),
             Err(error) => error.into_result(of_request::<RequestId>(context).map(|id| id.0.as_str())),

@@ -27,7 +27,11 @@ const WAITING_LINES: usize = 1_024;
 /// Starts logging for the process; a second start is ignored. What waits is written when the returned value is dropped.
 pub fn start(level: LevelFilter, format: Format) -> WorkerGuard {
     let ceiling = level.min(LevelFilter::WARN);
-    let targets = Targets::new().with_default(ceiling).with_target(env!("CARGO_CRATE_NAME"), level);
+    let targets = Targets::new()
+        .with_default(ceiling)
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+        // It takes every client that leaves during its call for an error.
+        .with_target("rmcp::service", LevelFilter::OFF);
     let (writer, guard) =
         NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING_LINES).finish(io::stderr());
     let layer = fmt::layer().with_writer(writer);

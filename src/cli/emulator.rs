@@ -8,10 +8,11 @@ use std::{
 use super::flags::EmulatorFlags;
 use crate::{
     emulator::{Emulator, Options, SANDBOX_KEY, demo_sessions},
-    transport::shutdown_requested,
+    transport::Signals,
 };
 
 pub(super) async fn run(flags: &EmulatorFlags) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen()?;
     let emulator = Emulator::bind(Options { listen: flags.listen, link_lifetime: flags.link_lifetime }).await?;
     match introduce(&emulator.url()) {
         // Who reads the first line only, for the address, still wants the emulator.
@@ -20,7 +21,7 @@ pub(super) async fn run(flags: &EmulatorFlags) -> anyhow::Result<ExitCode> {
     }
     tokio::select! {
         served = emulator.serve(std::future::pending()) => served?,
-        signalled = shutdown_requested() => signalled?,
+        () = signals.next() => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,29 +6,41 @@ use std::{
     process::ExitCode,
 };
 
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     config::Config,
     server::Server,
     tools::Caller,
     transport::{
+        Signals,
         http::{HttpServer, Options, auth::Auth},
-        shutdown_requested,
     },
 };
 
 pub(super) async fn run(options: Options, config: Config) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen()?;
     let open = matches!(options.auth, Auth::None(_));
     // Who calls brings the key; the deployment's own must not be lent by accident.
     let server = Server::new(config.setup().into(), Caller::default());
     let http = HttpServer::bind(options, server).await?;
-    introduce(&http.addresses()?, http.metrics_address(), open, config.emulated)?;
-    http.serve(async {
-        if let Err(error) = shutdown_requested().await {
-            tracing::warn!(%error, "signals cannot be listened to");
-            std::future::pending::<()>().await;
-        }
-    })
-    .await;
+    match introduce(&http.addresses()?, http.metrics_address(), open, config.emulated) {
+        // Who reads the first line only, for the address, still wants the server.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+        _ => {}
+    }
+    let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
+    let signalled = async {
+        signals.next().await;
+        stop.cancel();
+        signals.next().await;
+        cut.cancel();
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = http.serve(stop.clone(), cut.clone()) => {}
+        () = signalled => {}
+    }
     Ok(ExitCode::SUCCESS)
 }
 

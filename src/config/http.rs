@@ -40,15 +40,18 @@ impl Config {
         let auth = self.read_auth(settings, &listen, &mut reader);
         let (Some(auth), true) = (auth, reader.faults.is_empty()) else { return Err(Faults(reader.faults)) };
         let open = matches!(auth, Auth::None(_));
+        let max_streams = max_streams.unwrap_or(256);
         Ok(Options {
             listen,
             metrics_listen,
             auth,
+            rights: self.caller.rights.clone(),
             allowed_hosts: if hosts.is_empty() { AllowedHost::loopback() } else { hosts },
             allowed_origins: if origins.is_empty() { AllowedOrigin::loopback() } else { origins },
             classic_sse: !settings.no_classic_sse,
             max_connections: max_connections.unwrap_or(1_024),
-            max_streams: max_streams.unwrap_or(256),
+            max_streams,
+            max_streams_per_caller: if open { max_streams } else { (max_streams / 4).max(1) },
             // Where everybody is one caller, there is nobody to be fair to.
             max_calls_per_caller: if open { usize::MAX } else { (self.client.max_upstream / 4).max(1) },
             request_timeout: self.client.retry_budget.saturating_add(MARGIN),

@@ -99,6 +99,7 @@ impl Fault {
                 Error::Busy => "busy",
                 Error::TimedOut(_) => "timed_out",
                 Error::Interrupted => "interrupted",
+                Error::Refused(ref refusal) if refusal.status.is_server_error() => "upstream_error",
                 Error::Refused(_) => "refused",
                 Error::Unreadable { .. } => "unreadable",
             },

@@ -34,7 +34,7 @@ impl fmt::Display for Toolset {
 
 /// Text that names no toolset.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no such toolset; there is: {}", Toolset::ALL.map(Toolset::as_str).join(", "))]
+#[error("names no toolset; there is: {}", Toolset::ALL.map(Toolset::as_str).join(", "))]
 pub struct UnknownToolset;
 
 impl FromStr for Toolset {

@@ -4,4 +4,4 @@ pub mod http;
 mod shutdown;
 pub mod stdio;
 
-pub(crate) use shutdown::requested as shutdown_requested;
+pub(crate) use shutdown::Signals;

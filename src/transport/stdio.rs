@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::shutdown;
+use super::Signals;
 use crate::server::Server;
 
 /// How long calls that run at a signal may take to end; the SDK gives them two seconds.
@@ -35,13 +35,12 @@ type Output = Box<dyn AsyncWrite + Send + Unpin>;
 /// When the client does not speak MCP, or the streams fail.
 pub async fn serve(server: Server) -> anyhow::Result<()> {
     let (stop, end) = (CancellationToken::new(), CancellationToken::new());
+    let mut signals = Signals::listen()?;
     tokio::spawn({
         let stop = stop.clone();
         async move {
-            match shutdown::requested().await {
-                Ok(()) => stop.cancel(),
-                Err(error) => tracing::warn!(%error, "signals cannot be listened to"),
-            }
+            signals.next().await;
+            stop.cancel();
         }
     });
     let input = UntilTheEnd { input: stdin(), end: end.clone() };

@@ -7,7 +7,7 @@ use tokio::{
 };
 
 use crate::{
-    program::{HttpServer, SANDBOX_KEY, fetch, program, resume_message, run, stderr},
+    program::{HttpServer, SANDBOX_KEY, eventually, fetch, program, resume_message, run, stderr},
     upstream::{Reply, Upstream},
 };
 
@@ -118,14 +118,8 @@ async fn on_sigterm_running_calls_end_and_new_ones_are_sent_elsewhere() {
     let running = tokio::spawn(server.resume(SANDBOX_KEY, "ses_1").send());
     upstream.arrival().await;
     server.signal("TERM").await;
-    let ready = loop {
-        let fresh = reqwest::Client::builder().no_proxy().build().unwrap();
-        let status = fresh.get(format!("{}/readyz", server.url)).send().await.unwrap().status();
-        if status != 200 {
-            break status;
-        }
-    };
-    assert_eq!(ready, 503);
+    let ready = format!("{}/readyz", server.url);
+    eventually(async || fetch(&ready).await.status() == 503).await;
     let late = server.resume(SANDBOX_KEY, "ses_2").send().await.unwrap();
     assert_eq!((late.status().as_u16(), &late.headers()["retry-after"]), (503, &"1".parse().unwrap()));
     let answer = running.await.unwrap().unwrap();
@@ -133,6 +127,42 @@ async fn on_sigterm_running_calls_end_and_new_ones_are_sent_elsewhere() {
     assert!(answer.text().await.unwrap().contains(r#""isError":false"#));
     let (status, log) = server.end().await;
     assert!(status.success(), "{log}");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_although_a_call_runs() {
+    let upstream = Upstream::always([Reply::Hang]).await;
+    let server =
+        HttpServer::of_api(&upstream.url, &[("VERIFA_MCP_ATTEMPT_TIMEOUT", "1h"), ("VERIFA_MCP_RETRY_BUDGET", "1h")])
+            .await;
+    let _running = tokio::spawn(server.resume(SANDBOX_KEY, "ses_1").send());
+    upstream.arrival().await;
+    server.signal("TERM").await;
+    let ready = format!("{}/readyz", server.url);
+    eventually(async || fetch(&ready).await.status() == 503).await;
+    server.signal("TERM").await;
+    assert!(server.end().await.0.success());
+}
+
+#[tokio::test]
+async fn clients_that_stall_do_not_hold_its_end_up() {
+    let server = HttpServer::start(&["--emulator"], &[("VERIFA_MCP_RETRY_BUDGET", "1h")]).await;
+    let address = server.url.strip_prefix("http://").unwrap().to_owned();
+    let mut stalled = Vec::new();
+    for begun in
+        ["", "PRI * HT", "GET /healthz HT", "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{"]
+    {
+        let mut connection = TcpStream::connect(&address).await.unwrap();
+        connection.write_all(begun.as_bytes()).await.unwrap();
+        stalled.push(connection);
+    }
+    // All have been accepted when a later one has been answered.
+    assert_eq!(server.get("/healthz").send().await.unwrap().status(), 200);
+    server.signal("TERM").await;
+    let ready = format!("{}/readyz", server.url);
+    eventually(async || fetch(&ready).await.status() == 503).await;
+    server.signal("TERM").await;
+    assert!(server.end().await.0.success());
 }
 
 #[tokio::test]
@@ -174,6 +204,26 @@ async fn metrics_count_calls_and_hold_nothing_that_names_anybody() {
         assert!(text.lines().any(|it| it == line), "{line} in\n{text}");
     }
     assert!(!text.contains("ses_") && !text.contains("vk_"));
+}
+
+#[tokio::test]
+async fn a_call_whose_client_left_is_counted_and_written_down() {
+    let upstream = Upstream::always([Reply::Hang]).await;
+    let server = HttpServer::of_api(&upstream.url, &[]).await;
+    let call = tokio::spawn(server.resume(SANDBOX_KEY, "ses_1").send());
+    upstream.arrival().await;
+    call.abort();
+    upstream.hang_up().await;
+    let metrics = format!("{}/metrics", server.url);
+    eventually(async || {
+        let text = fetch(&metrics).await.text().await.unwrap();
+        text.contains(r#"verifa_mcp_calls_total{tool="resume_session",outcome="cancelled"} 1"#)
+            && text.contains(r#"verifa_mcp_http_requests_total{path="/mcp",status="499"} 1"#)
+    })
+    .await;
+    server.signal("TERM").await;
+    let log = server.end().await.1;
+    assert!(log.contains("status=499") && !log.contains("ERROR"), "{log}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde_json::{Value, json};
 
 use crate::{
-    program::{HttpServer, SANDBOX_KEY, resume_message},
+    program::{HttpServer, SANDBOX_KEY, eventually, resume_message, run, stdout},
     upstream::{Reply, Upstream},
 };
 
@@ -109,12 +109,8 @@ async fn a_stream_takes_messages_of_its_own_credentials_alone() {
     assert_eq!(nonsense.status(), 400);
     let closed = stream.endpoint.clone();
     drop(stream);
-    loop {
-        let gone = server.post(&closed, &ping).bearer_auth("vk_live_mine").send().await.unwrap();
-        if gone.status() == 404 {
-            break;
-        }
-    }
+    eventually(async || server.post(&closed, &ping).bearer_auth("vk_live_mine").send().await.unwrap().status() == 404)
+        .await;
 }
 
 #[tokio::test]
@@ -131,13 +127,49 @@ async fn a_client_that_leaves_ends_its_calls() {
 
 #[tokio::test]
 async fn streams_are_bounded_and_a_place_is_free_again_when_one_ends() {
-    let server = HttpServer::start(&["--max-streams", "2"], &[]).await;
-    let first = Stream::open(&server, SANDBOX_KEY).await;
-    let _second = Stream::open(&server, SANDBOX_KEY).await;
-    let third = server.get("/sse").bearer_auth(SANDBOX_KEY).send().await.unwrap();
-    assert_eq!((third.status().as_u16(), &third.headers()["retry-after"]), (503, &"5".parse().unwrap()));
+    let server = HttpServer::start(&["--max-streams", "8"], &[]).await;
+    let status = async |key: &str| {
+        let response = server.get("/sse").bearer_auth(key).send().await.unwrap();
+        let retry_after = response.headers().get("retry-after").is_some_and(|seconds| seconds == "5");
+        (response.status().as_u16(), retry_after)
+    };
+    let first = Stream::open(&server, "vk_live_a").await;
+    let _second = Stream::open(&server, "vk_live_a").await;
+    assert_eq!(status("vk_live_a").await, (503, true), "one caller has a quarter");
+    let mut others = Vec::new();
+    for key in ["vk_live_b", "vk_live_c", "vk_live_d"] {
+        others.extend([Stream::open(&server, key).await, Stream::open(&server, key).await]);
+    }
+    assert_eq!(status("vk_live_e").await, (503, true), "all are taken");
     drop(first);
-    while server.get("/sse").bearer_auth(SANDBOX_KEY).send().await.unwrap().status() == 503 {}
+    eventually(async || status("vk_live_e").await.0 == 200).await;
+}
+
+#[tokio::test]
+async fn what_is_taken_from_a_caller_is_taken_from_its_open_streams() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    let path = file.to_str().unwrap();
+    let made = run(["token", "new", "support", "--tokens-file", path], &[]).await;
+    let token = stdout(&made).trim().to_owned();
+    let environment = [("VERIFA_API_KEY", SANDBOX_KEY), ("VERIFA_MCP_TOKENS_FILE", path)];
+    let server = HttpServer::start(&["--auth", "token"], &environment).await;
+    let mut stream = Stream::open(&server, &token).await;
+    stream.initialize().await;
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("\"read_only\":false", "\"read_only\":true")).unwrap();
+    stream.send(&resume_message("ses_1")).await;
+    let refused = stream.message().await;
+    assert!(refused["result"]["content"][0]["text"].as_str().unwrap().contains("switched off for you"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_stream_is_told_so() {
+    let server = HttpServer::start(&["--emulator"], &[]).await;
+    let mut stream = Stream::open(&server, SANDBOX_KEY).await;
+    stream.initialize().await;
+    let ping = json!({"jsonrpc": "2.0", "id": "x".repeat(60_000), "method": "ping"});
+    eventually(async || stream.send(&ping).await == 429).await;
 }
 
 #[tokio::test]

@@ -135,7 +135,43 @@ async fn connections_are_bounded_and_the_next_ones_wait() {
 
     let mut second = TcpStream::connect(address).await.unwrap();
     second.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    // A second answer on the first shows that the second connection had its chance, and waits.
+    first.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let mut rest = [0; 64];
+    assert!(first.read(&mut rest).await.unwrap() > 0);
+    assert!(second.try_read(&mut rest).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock));
     drop(first);
     second.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 200 OK");
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_are_cut() {
+    let server = HttpServer::start(&["--emulator", "--max-connections", "3"], &[]).await;
+    let address = server.url.strip_prefix("http://").unwrap();
+    let mut silent = Vec::new();
+    for begun in ["", "PRI * HT", "GET /healthz HTTP/1.1\r\nhost: loc"] {
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        connection.write_all(begun.as_bytes()).await.unwrap();
+        silent.push(connection);
+    }
+    assert_eq!(server.get("/healthz").send().await.unwrap().status(), 200, "when the silent ones are gone");
+}
+
+#[tokio::test]
+async fn a_request_with_two_names_is_refused() {
+    let server = HttpServer::start(&["--emulator"], &[]).await;
+    for head in [
+        "GET /mcp HTTP/1.1\r\nhost: localhost\r\nhost: evil.example\r\n",
+        "GET http://evil.example/mcp HTTP/1.1\r\nhost: localhost\r\n",
+        "GET /mcp HTTP/1.1\r\nhost: evil.example@localhost\r\n",
+        "GET /mcp HTTP/1.1\r\nhost: localhost\r\norigin: http://localhost\r\norigin: http://evil.example\r\n",
+        "GET /mcp HTTP/1.0\r\n",
+    ] {
+        let mut connection = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).await.unwrap();
+        connection.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 403") || answer.starts_with("HTTP/1.0 403"), "{head}: {answer}");
+    }
 }

@@ -273,6 +273,12 @@ fn blocking(stream: UnixStream) -> Stdio {
     std::os::fd::OwnedFd::from(stream).into()
 }
 
+/// Returns when a condition has come true, and fails when it has not within a time in which it must have.
+pub(crate) async fn eventually(mut condition: impl AsyncFnMut() -> bool) {
+    let comes_true = async { while !condition().await {} };
+    tokio::time::timeout(TO_THE_END, comes_true).await.expect("it never came true");
+}
+
 /// Fetches a page, whatever proxy the developer has set.
 pub(crate) async fn fetch(url: &str) -> reqwest::Response {
     reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap()

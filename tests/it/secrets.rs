@@ -143,6 +143,8 @@ async fn over_http_no_secret_is_left_anywhere_either() {
         let mut stream = server.get(&format!("/sse?toolsets={KEY}")).bearer_auth(&caller).send().await.unwrap();
         let endpoint = stream.chunk().await.unwrap().unwrap();
         let id = str::from_utf8(&endpoint).unwrap().split("sessionId=").nth(1).unwrap().trim().to_owned();
+        let method = reqwest::Method::from_bytes(KEY.as_bytes()).unwrap();
+        server.client.request(method, &server.url).header("x-request-id", KEY).send().await.unwrap();
         server.get(&format!("/{caller}?key={KEY}")).header("host", format!("{KEY}.example")).send().await.unwrap();
         drop(stream);
         let metrics = server.get("/metrics").send().await.unwrap().text().await.unwrap();

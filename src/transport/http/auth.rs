@@ -59,36 +59,50 @@ pub enum Auth {
 }
 
 impl Auth {
-    /// For whom a request is made. `query` may narrow the rights.
+    /// For whom a request is made. `query` may narrow the rights, and nobody has more than `most`.
     ///
     /// # Errors
     /// Why nobody's.
-    pub(super) fn authenticate(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Caller, Denied> {
+    pub(super) fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        query: Option<&str>,
+        most: &Rights,
+    ) -> Result<Caller, Denied> {
         let mut caller = match self {
             Self::None(caller) => caller.clone(),
             Self::ApiKey => {
-                let key = presented(headers).ok_or(Denied::NoKey)?.parse().map_err(Denied::BadKey)?;
+                let key = presented(headers)?.ok_or(Denied::NoKey)?.parse().map_err(Denied::BadKey)?;
                 Caller { key: Some(key), ..Caller::default() }
             }
             Self::Token(tokens, key) => {
-                let token = presented(headers).ok_or(Denied::NoToken)?;
+                let token = presented(headers)?.ok_or(Denied::NoToken)?;
                 let Holder { name, rights } = tokens.find(token).ok_or(Denied::UnknownToken)?;
                 Caller { key: Some(key.clone()), name: Some(String::from(name)), rights }
             }
         };
-        caller.rights = caller.rights.narrowed_by(&rights_in(query.unwrap_or_default())?);
+        caller.rights = caller.rights.narrowed_by(most).narrowed_by(&rights_in(query.unwrap_or_default())?);
         Ok(caller)
     }
 }
 
-/// The bearer token, or what stands in `X-API-Key`.
-fn presented(headers: &HeaderMap) -> Option<&str> {
-    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
-        let (scheme, credentials) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(credentials)
-    });
-    let header = || headers.get(wire::API_KEY).and_then(|value| value.to_str().ok());
-    bearer.or_else(header).map(str::trim).filter(|presented| !presented.is_empty())
+/// What stands in `Authorization: Bearer` or in `X-API-Key`. Where the two disagree, or there are several, whoever looks
+/// next might see another than was looked at here.
+fn presented(headers: &HeaderMap) -> Result<Option<&str>, Denied> {
+    let authorization = headers.get_all(AUTHORIZATION).iter().map(|value| value.to_str().ok().and_then(bearer));
+    let key = headers.get_all(wire::API_KEY).iter().map(|value| value.to_str().ok().map(str::trim));
+    let mut all: Vec<_> = authorization.chain(key).map(Option::unwrap_or_default).collect();
+    all.dedup();
+    match all.as_slice() {
+        [] | [""] => Ok(None),
+        [presented] => Ok(Some(presented)),
+        _ => Err(Denied::Ambiguous),
+    }
+}
+
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, credentials) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| credentials.trim())
 }
 
 /// Reads `toolsets` and `read_only` as Verifa's own server has them. Names of its toolsets that are none of ours are
@@ -123,6 +137,7 @@ fn read_switch(value: &str) -> Result<bool, Denied> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Denied {
     NoKey,
+    Ambiguous,
     BadKey(InvalidApiKey),
     NoToken,
     UnknownToken,
@@ -134,20 +149,23 @@ impl fmt::Display for Denied {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoKey => formatter.write_str(
-                "This server makes its calls with your own Verifa key, and none came. Set the header \"Authorization: \
+                "This server makes its calls with your own Verifa key, and none came as a Bearer token. Set the header \"Authorization: \
                  Bearer vk_sandbox_…\" (or vk_live_…) in your MCP client.",
+            ),
+            Self::Ambiguous => formatter.write_str(
+                "Several different credentials came. Send one, as \"Authorization: Bearer …\" or as X-API-Key.",
             ),
             Self::BadKey(fault) => write!(
                 formatter,
-                "The key in the Authorization header {fault}. Set \"Authorization: Bearer vk_sandbox_…\" (or vk_live_…) \
+                "The key that your MCP client sent {fault}. Set \"Authorization: Bearer vk_sandbox_…\" (or vk_live_…) \
                  in your MCP client."
             ),
             Self::NoToken => formatter.write_str(
-                "This server wants a token, and none came. Ask its operator for one (verifa-mcp token new) and set the \
+                "This server wants a Bearer token, and none came. Ask its operator for one (verifa-mcp token new) and set the \
                  header \"Authorization: Bearer vmt_…\" in your MCP client.",
             ),
             Self::UnknownToken => formatter.write_str(
-                "This server does not know the token in the Authorization header: it was revoked or copied wrong. Ask \
+                "This server does not know this token: it was revoked or copied wrong. Ask \
                  its operator for a new one (verifa-mcp token new).",
             ),
             Self::OtherStream => formatter.write_str(
@@ -186,24 +204,26 @@ mod tests {
 
     #[test]
     fn credentials_are_read_from_either_header() {
-        type Headers<'a> = &'a [(&'a str, &'a str)];
-        let cases: [(Headers<'_>, Option<&str>); 8] = [
-            (&[("authorization", "Bearer abc")], Some("abc")),
-            (&[("authorization", "bearer  abc ")], Some("abc")),
-            (&[("x-api-key", "abc")], Some("abc")),
-            (&[("authorization", "Bearer abc"), ("x-api-key", "def")], Some("abc")),
-            (&[("authorization", "Basic abc")], None),
-            (&[("authorization", "abc")], None),
-            (&[("authorization", "Bearer ")], None),
-            (&[], None),
+        type Headers<'a> = &'a [(&'static str, &'a str)];
+        let cases: [(Headers<'_>, Result<Option<&str>, Denied>); 12] = [
+            (&[("authorization", "Bearer abc")], Ok(Some("abc"))),
+            (&[("authorization", "bearer  abc ")], Ok(Some("abc"))),
+            (&[("x-api-key", " abc")], Ok(Some("abc"))),
+            (&[("authorization", "Bearer abc"), ("x-api-key", "abc")], Ok(Some("abc"))),
+            (&[("authorization", "Bearer abc"), ("x-api-key", "def")], Err(Denied::Ambiguous)),
+            (&[("authorization", "Bearer abc"), ("authorization", "Bearer def")], Err(Denied::Ambiguous)),
+            (&[("authorization", "Basic abc"), ("x-api-key", "def")], Err(Denied::Ambiguous)),
+            (&[("x-api-key", "abc"), ("x-api-key", "def")], Err(Denied::Ambiguous)),
+            (&[("authorization", "Basic abc")], Ok(None)),
+            (&[("authorization", "abc")], Ok(None)),
+            (&[("authorization", "Bearer ")], Ok(None)),
+            (&[], Ok(None)),
         ];
-        for (headers, expected) in cases {
-            let headers: HeaderMap = headers
-                .iter()
-                .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
-                .collect::<Vec<(axum::http::HeaderName, HeaderValue)>>()
-                .into_iter()
-                .collect();
+        for (pairs, expected) in cases {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.append(*name, HeaderValue::from_str(value).unwrap());
+            }
             assert_eq!(presented(&headers), expected, "{headers:?}");
         }
     }

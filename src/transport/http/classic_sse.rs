@@ -1,8 +1,8 @@
 //! The classic HTTP+SSE transport (2024-11-05), for clients that speak nothing newer: `GET /sse`, `POST /messages`.
 //!
-//! The specification has deprecated it. When it goes: delete this file, its two lines in `mod.rs`, the options
-//! `classic_sse` and `max_streams`, and the clients' tests of it. A stream lives in one process, so a proxy must send
-//! both paths to one replica.
+//! The specification has deprecated it. When it goes: delete this file, what the compiler then misses in `mod.rs`, the
+//! two paths in `front.rs`, the options and the metric of streams, and the clients' tests of it. A stream lives in one
+//! process, so a proxy must send both paths to one replica.
 
 use std::{
     collections::HashMap,
@@ -27,17 +27,27 @@ use rmcp::{
     model::{ClientJsonRpcMessage, GetExtensions, JsonRpcMessage},
     service::TxJsonRpcMessage,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::timeout,
+};
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::{CancellationToken, DropGuard, PollSender};
-use tower_http::limit::RequestBodyLimitLayer;
+use tokio_util::{
+    sync::{CancellationToken, DropGuard, PollSender},
+    task::TaskTracker,
+};
+use tower_http::{limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
 use url::form_urlencoded;
 
-use super::{MAX_BODY, Service, auth::Denied};
+use super::{
+    MAX_BODY, Service,
+    auth::Denied,
+    limits::{CallLimit, Place, TooManyCalls},
+};
 use crate::{
     metrics::Running,
     server::{RequestId, Server},
-    tools::{Caller, Identity},
+    tools::Caller,
 };
 
 /// Messages that wait in either direction before the other side is slowed down.
@@ -45,11 +55,22 @@ const QUEUE: usize = 16;
 /// How often a silent stream shows that it is alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// How long a client may take from opening a stream to its first message.
+const FIRST_MESSAGE: Duration = Duration::from_secs(30);
+
+/// How many streams there may be, and how long a message's request may take.
+pub(super) struct Limits {
+    pub(super) streams: usize,
+    pub(super) streams_per_caller: usize,
+    pub(super) time: Duration,
+}
+
 /// All streams of this process.
 struct Streams {
     server: Server,
     service: Arc<Service>,
     places: Arc<Semaphore>,
+    of_callers: Arc<CallLimit>,
     end: CancellationToken,
     open: Mutex<HashMap<String, Stream>>,
 }
@@ -57,23 +78,34 @@ struct Streams {
 /// The way to a stream's server, and whose it is.
 #[derive(Clone)]
 struct Stream {
-    owner: Identity,
+    owner: Caller,
     to_server: mpsc::Sender<ClientJsonRpcMessage>,
+    /// Only looked at: whether the client takes what it is sent.
+    to_client: mpsc::WeakSender<TxJsonRpcMessage<RoleServer>>,
 }
 
-/// The two paths. At most `most` streams are open at once; `end` ends them.
-pub(super) fn router(server: Server, service: Arc<Service>, most: usize, end: CancellationToken) -> Router {
-    let places = Arc::new(Semaphore::new(most));
-    let streams = Arc::new(Streams { server, service, places, end, open: Mutex::default() });
+impl Stream {
+    fn is_read(&self) -> bool {
+        self.to_client.upgrade().is_some_and(|to_client| to_client.capacity() > 0)
+    }
+}
+
+/// The two paths. `end` ends all streams.
+pub(super) fn router(server: Server, service: Arc<Service>, limits: &Limits, end: CancellationToken) -> Router {
+    let places = Arc::new(Semaphore::new(limits.streams));
+    let of_callers = CallLimit::new(limits.streams_per_caller, TaskTracker::new());
+    let streams = Arc::new(Streams { server, service, places, of_callers, end, open: Mutex::default() });
     Router::new()
+        .route("/messages", post(receive))
+        .layer(RequestBodyLimitLayer::new(MAX_BODY))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, limits.time))
         .route("/sse", get(open))
-        .route("/messages", post(receive).layer(RequestBodyLimitLayer::new(MAX_BODY)))
         .with_state(streams)
 }
 
 async fn open(State(streams): State<Arc<Streams>>, Extension(caller): Extension<Caller>) -> Response {
-    let Ok(place) = streams.places.clone().try_acquire_owned() else {
-        let text = "As many streams are open here as there may be. Try again in some seconds, or use /mcp.\n";
+    let (Ok(place), Ok(share)) = (streams.places.clone().try_acquire_owned(), streams.of_callers.take(&caller)) else {
+        let text = "As many streams are open here, or open for you, as there may be. Try again in some seconds, or use /mcp.\n";
         return (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "5")], text).into_response();
     };
     let Ok(id) = stream_id() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
@@ -81,11 +113,10 @@ async fn open(State(streams): State<Arc<Streams>>, Extension(caller): Extension<
     let (to_client, from_server) = mpsc::channel::<TxJsonRpcMessage<RoleServer>>(QUEUE);
     let end = streams.end.child_token();
 
-    let owner = caller.identity();
-    let server = streams.server.for_caller(caller);
+    let server = streams.server.for_caller(caller.clone());
+    streams.open().insert(id.clone(), Stream { owner: caller, to_server, to_client: to_client.downgrade() });
     let transport = (PollSender::new(to_client), ReceiverStream::new(from_client));
     tokio::spawn(serve(server, transport, end.clone()));
-    streams.open().insert(id.clone(), Stream { owner, to_server });
 
     let endpoint = Event::default().event("endpoint").data(format!("/messages?sessionId={id}"));
     let leaving = Leaving {
@@ -93,6 +124,7 @@ async fn open(State(streams): State<Arc<Streams>>, Extension(caller): Extension<
         streams,
         id,
         _place: place,
+        _share: share,
         // The client's leave is the end of its calls.
         _end: end.drop_guard(),
     };
@@ -109,9 +141,10 @@ async fn serve(
     transport: (PollSender<TxJsonRpcMessage<RoleServer>>, ReceiverStream<ClientJsonRpcMessage>),
     end: CancellationToken,
 ) {
-    match server.serve_with_ct(transport, end).await {
-        Ok(running) => drop(running.waiting().await),
-        Err(error) => tracing::debug!(%error, "a stream ended before it was initialized"),
+    match timeout(FIRST_MESSAGE, server.serve_with_ct(transport, end)).await {
+        Ok(Ok(running)) => drop(running.waiting().await),
+        Ok(Err(error)) => tracing::debug!(%error, "a stream ended before it was initialized"),
+        Err(_) => tracing::debug!("a stream ended because its client never spoke"),
     }
 }
 
@@ -127,8 +160,11 @@ async fn receive(
     let Some(stream) = id.and_then(|id| streams.open().get(id.as_ref()).cloned()) else {
         return (StatusCode::NOT_FOUND, "There is no such stream: open /sse again.\n").into_response();
     };
-    if stream.owner != caller.identity() {
+    if stream.owner.identity() != caller.identity() {
         return Denied::OtherStream.into_response();
+    }
+    if !stream.is_read() {
+        return TooManyCalls::NotRead.into_response();
     }
     let Ok(mut message) = serde_json::from_slice::<ClientJsonRpcMessage>(&body) else {
         return (StatusCode::BAD_REQUEST, "This is no JSON-RPC message of MCP.\n").into_response();
@@ -139,6 +175,9 @@ async fn receive(
             Err(too_many) => return too_many.into_response(),
         };
         request.request.extensions_mut().insert(request_id);
+        // Whatever the stream was opened with, and whatever has been taken from its caller since.
+        let rights = stream.owner.rights.narrowed_by(&caller.rights);
+        request.request.extensions_mut().insert(Caller { rights, ..caller });
     }
     match stream.to_server.send(message).await {
         Ok(()) => StatusCode::ACCEPTED.into_response(),
@@ -157,6 +196,7 @@ struct Leaving {
     streams: Arc<Streams>,
     id: String,
     _place: OwnedSemaphorePermit,
+    _share: Place,
     _counted: Running,
     _end: DropGuard,
 }

@@ -3,9 +3,9 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
+use hyper::server::conn::http1::Builder;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto::Builder,
+    rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{
@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How long a client may take to send a request's headers.
+/// How long a client may take to send a request's headers, the wait between two requests included.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait when no connection can be accepted, as when all descriptors are in use.
 const BREATH: Duration = Duration::from_millis(100);
@@ -37,9 +37,11 @@ impl Connections {
     /// Accepts and serves until the task is aborted. Who comes while the server stops is still told so.
     pub(super) async fn accept(self, listener: TcpListener, app: Router) {
         loop {
-            let Ok(place) = self.places.clone().acquire_owned().await else { return };
             match listener.accept().await {
-                Ok((stream, _)) => self.serve(stream, app.clone(), place),
+                Ok((stream, _)) => {
+                    let Ok(place) = self.places.clone().acquire_owned().await else { return };
+                    self.serve(stream, app.clone(), place);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "no connection can be accepted");
                     sleep(BREATH).await;
@@ -54,8 +56,8 @@ impl Connections {
         let serve = async move {
             // Small answers are not held back to be sent together with later ones.
             let _ = stream.set_nodelay(true);
-            let mut builder = Builder::new(TokioExecutor::new());
-            builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+            let mut builder = Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
             let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app)));
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,

@@ -9,7 +9,7 @@ use axum::{
     extract::{Request, State},
     http::{
         HeaderName, HeaderValue, Method, StatusCode,
-        header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE},
+        header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE},
         request::Parts,
         uri::Authority,
     },
@@ -21,7 +21,11 @@ use url::{Host, Url};
 use uuid::Uuid;
 
 use super::Service;
-use crate::{server::RequestId, verifa::OutsideText};
+use crate::{
+    metrics::Metrics,
+    server::RequestId,
+    verifa::{OutsideText, wire::SECRET_PREFIXES},
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -80,8 +84,9 @@ impl AllowedOrigin {
 
     fn matches(&self, origin: &str) -> bool {
         let Ok(url) = Url::parse(origin) else { return false };
-        let is_bare = url.path() == "/" && url.query().is_none() && url.username().is_empty();
+        let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         is_bare
+            && !origin.contains('@')
             && url.scheme() == self.scheme
             && url.host().map(|host| host.to_owned()).as_ref() == Some(&self.host)
             && self.port.is_none_or(|port| url.port_or_known_default() == Some(port))
@@ -114,28 +119,26 @@ pub(super) fn cors(allowed: Vec<AllowedOrigin>) -> CorsLayer {
         .allow_origin(AllowOrigin::predicate(is_allowed))
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers(headers.collect::<Vec<_>>())
-        .expose_headers([REQUEST_ID, WWW_AUTHENTICATE])
+        .expose_headers([REQUEST_ID, RETRY_AFTER, WWW_AUTHENTICATE])
 }
 
 /// Gives the request an id, refuses it where it must not come in, answers it, and writes it down.
 pub(super) async fn receive(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let method = request.method().clone();
     let path = known_path(request.uri().path());
     let id = request_id(&request);
+    let mut line = AccessLine::new(&service.metrics, known_method(request.method()), path, &id);
     request.extensions_mut().insert(RequestId(id.clone()));
 
-    let refusal = service.refusal(&request, path);
-    let (mut response, caller) = match refusal {
-        Some(refusal) => (refusal.into_response(), None),
-        None if is_open(path) => (next.run(request).await, None),
-        None => match service.auth.authenticate(request.headers(), request.uri().query()) {
+    let mut response = match service.refusal(&request, path) {
+        Some(refusal) => refusal.into_response(),
+        None if is_open(path) => next.run(request).await,
+        None => match service.auth.authenticate(request.headers(), request.uri().query(), &service.rights) {
             Ok(caller) => {
-                let label = caller.label();
+                line.caller = caller.label();
                 request.extensions_mut().insert(caller);
-                (next.run(request).await, label)
+                next.run(request).await
             }
-            Err(denied) => (denied.into_response(), None),
+            Err(denied) => denied.into_response(),
         },
     };
 
@@ -144,12 +147,39 @@ pub(super) async fn receive(State(service): State<Arc<Service>>, mut request: Re
     }
     // nginx would otherwise hold events back until its buffer is full.
     response.headers_mut().insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
-    let (status, time) = (response.status(), started.elapsed());
-    service.metrics.http_answered(path, status, time);
-    let caller = caller.as_deref();
-    let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(%method, path, status = status.as_u16(), milliseconds, request_id = id, caller, "answered");
+    line.status = response.status().as_u16();
     response
+}
+
+/// A request's line in the log and its count, written when it is dropped: also when the client left before the answer.
+struct AccessLine {
+    metrics: Metrics,
+    method: &'static str,
+    path: &'static str,
+    request_id: String,
+    caller: Option<String>,
+    status: u16,
+    started: Instant,
+}
+
+impl AccessLine {
+    /// What proxies log for a client that closed the connection before it was answered.
+    const CLIENT_LEFT: u16 = 499;
+
+    fn new(metrics: &Metrics, method: &'static str, path: &'static str, request_id: &str) -> Self {
+        let (metrics, request_id) = (metrics.clone(), request_id.to_owned());
+        Self { metrics, method, path, request_id, caller: None, status: Self::CLIENT_LEFT, started: Instant::now() }
+    }
+}
+
+impl Drop for AccessLine {
+    fn drop(&mut self) {
+        let Self { method, path, request_id, status, .. } = self;
+        let (time, caller) = (self.started.elapsed(), self.caller.as_deref());
+        self.metrics.http_answered(path, *status, time);
+        let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(method, path, status, milliseconds, request_id, caller, "answered");
+    }
 }
 
 /// What a client may know without saying who it is.
@@ -162,10 +192,18 @@ fn known_path(path: &str) -> &'static str {
     KNOWN.into_iter().find(|known| *known == path).unwrap_or("other")
 }
 
+fn known_method(method: &Method) -> &'static str {
+    const KNOWN: [Method; 5] = [Method::GET, Method::POST, Method::DELETE, Method::HEAD, Method::OPTIONS];
+    let index = KNOWN.iter().position(|known| known == method);
+    index.and_then(|index| ["GET", "POST", "DELETE", "HEAD", "OPTIONS"].get(index).copied()).unwrap_or("other")
+}
+
 /// The caller's own id, where it is harmless, so that one id follows a request through all logs.
 fn request_id(request: &Request) -> String {
     let harmless = |id: &&str| {
-        (1..=64).contains(&id.len()) && id.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-'))
+        let secret = SECRET_PREFIXES.iter().any(|prefix| id.contains(prefix));
+        let safe = id.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-'));
+        safe && !secret && (1..=64).contains(&id.len())
     };
     let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(harmless);
     given.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
@@ -180,16 +218,27 @@ impl Service {
         if self.stopping.is_cancelled() {
             return Some(Refusal::Stopping);
         }
-        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-        let host = host.or_else(|| request.uri().authority().map(Authority::as_str)).unwrap_or_default();
-        let authority = host.parse::<Authority>().ok();
-        if !authority.is_some_and(|authority| self.allowed_hosts.iter().any(|allowed| allowed.matches(&authority))) {
-            return Some(Refusal::Host(OutsideText::capped(host, 100)));
+        let hosts: Vec<_> =
+            request.headers().get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default()).collect();
+        let named = request.uri().authority().map(Authority::as_str);
+        // Of two names, another might be looked at further in than here.
+        let allowed = hosts.len() <= 1 && hosts.iter().copied().chain(named).all(|host| self.allows_host(host));
+        if !allowed || (hosts.is_empty() && named.is_none()) {
+            return Some(Refusal::Host(OutsideText::capped(&hosts.join(", "), 100)));
         }
-        let origin = request.headers().get(ORIGIN)?;
-        let origin = origin.to_str().unwrap_or_default();
-        let allowed = self.allowed_origins.iter().any(|allowed| allowed.matches(origin));
-        (!allowed).then(|| Refusal::Origin(OutsideText::capped(origin, 100)))
+        let origins: Vec<_> =
+            request.headers().get_all(ORIGIN).iter().map(|origin| origin.to_str().unwrap_or_default()).collect();
+        let allowed = origins.len() <= 1 && origins.iter().all(|origin| self.allows_origin(origin));
+        (!allowed).then(|| Refusal::Origin(OutsideText::capped(&origins.join(", "), 100)))
+    }
+
+    fn allows_host(&self, host: &str) -> bool {
+        let authority = host.parse::<Authority>().ok().filter(|_| !host.contains('@'));
+        authority.is_some_and(|authority| self.allowed_hosts.iter().any(|allowed| allowed.matches(&authority)))
+    }
+
+    fn allows_origin(&self, origin: &str) -> bool {
+        self.allowed_origins.iter().any(|allowed| allowed.matches(origin))
     }
 }
 

@@ -36,7 +36,7 @@ impl CallLimit {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let count = running.entry(identity.clone()).or_default();
         if *count >= self.most {
-            return Err(TooManyCalls);
+            return Err(TooManyCalls::Running);
         }
         *count += 1;
         Ok(Place { limit: self.clone(), identity, _runs: self.all.token() })
@@ -63,13 +63,21 @@ impl Drop for Place {
     }
 }
 
-/// The caller has as many calls running as one caller may.
+/// Why a call has no place.
 #[derive(Debug)]
-pub(super) struct TooManyCalls;
+pub(super) enum TooManyCalls {
+    /// The caller has as many calls running as one caller may.
+    Running,
+    /// The caller does not take the answers to earlier calls.
+    NotRead,
+}
 
 impl IntoResponse for TooManyCalls {
     fn into_response(self) -> Response {
-        let text = "As many of your calls run here as one caller may run at once. Try again in a second.\n";
+        let text = match self {
+            Self::Running => "As many of your calls run here as one caller may run at once. Try again in a second.\n",
+            Self::NotRead => "Answers to earlier messages wait in the stream. Read them, then try again.\n",
+        };
         (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")], text).into_response()
     }
 }

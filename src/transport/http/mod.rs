@@ -22,19 +22,28 @@ use axum::{
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
 };
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::timeout::TimeoutLayer;
 
 use self::{
     auth::Auth,
+    connections::Connections,
     front::{AllowedHost, AllowedOrigin},
     limits::CallLimit,
 };
-use crate::{metrics::Metrics, server::Server, tools::Caller};
+use crate::{
+    metrics::Metrics,
+    server::Server,
+    tools::{Caller, Rights},
+};
 
 /// The largest request body that is read, in bytes. A call's arguments are far smaller.
 const MAX_BODY: usize = 64 * 1024;
+/// Connections at once to a listener for metrics alone.
+const MAX_PROBES: usize = 16;
+/// How long answers may take to leave when the server stops.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How a server is to be.
 #[derive(Debug)]
@@ -45,6 +54,8 @@ pub struct Options {
     pub metrics_listen: Option<SocketAddr>,
     /// Who may call.
     pub auth: Auth,
+    /// The most that any caller may use.
+    pub rights: Rights,
     /// Names that the server goes by.
     pub allowed_hosts: Vec<AllowedHost>,
     /// Origins whose pages may call.
@@ -55,6 +66,8 @@ pub struct Options {
     pub max_connections: usize,
     /// Classic SSE streams at once.
     pub max_streams: usize,
+    /// Classic SSE streams that one caller has open at once.
+    pub max_streams_per_caller: usize,
     /// Calls that one caller runs at once.
     pub max_calls_per_caller: usize,
     /// From a request to the beginning of its answer.
@@ -77,6 +90,7 @@ pub struct HttpServer {
 #[derive(Debug)]
 struct Service {
     auth: Auth,
+    rights: Rights,
     allowed_hosts: Vec<AllowedHost>,
     allowed_origins: Vec<AllowedOrigin>,
     calls: Arc<CallLimit>,
@@ -115,13 +129,14 @@ impl HttpServer {
         self.metrics_listener.as_ref()?.local_addr().ok()
     }
 
-    /// Answers until the shutdown; then lets running calls end, within the grace period.
-    pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+    /// Answers until `stopping` is cancelled; then lets running calls end, within the grace period or until `cut`.
+    pub async fn serve(self, stopping: CancellationToken, cut: CancellationToken) {
         let options = self.options;
-        let [stopping, end_streams, cut] = [(); 3].map(|()| CancellationToken::new());
+        let end_streams = CancellationToken::new();
         let running = TaskTracker::new();
         let service = Arc::new(Service {
             auth: options.auth,
+            rights: options.rights,
             allowed_hosts: options.allowed_hosts,
             allowed_origins: options.allowed_origins.clone(),
             calls: CallLimit::new(options.max_calls_per_caller, running.clone()),
@@ -145,43 +160,52 @@ impl HttpServer {
             .layer(middleware::from_fn_with_state(service.clone(), hold_a_place))
             .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, options.request_timeout));
         if options.classic_sse {
-            app =
-                app.merge(classic_sse::router(self.server, service.clone(), options.max_streams, end_streams.clone()));
+            let limits = classic_sse::Limits {
+                streams: options.max_streams,
+                streams_per_caller: options.max_streams_per_caller,
+                time: options.request_timeout,
+            };
+            app = app.merge(classic_sse::router(self.server, service.clone(), &limits, end_streams.clone()));
         }
         let health = operation::health(stopping.clone());
         let metrics = operation::metrics(self.metrics);
         app = app.merge(health.clone());
-        if options.listen.iter().all(|address| address.ip().is_loopback()) {
+        if self.metrics_listener.is_none() && options.listen.iter().all(|address| address.ip().is_loopback()) {
             app = app.merge(metrics.clone());
         }
         let app = app
             .layer(middleware::from_fn_with_state(service, front::receive))
             .layer(front::cors(options.allowed_origins));
 
-        let connections = connections::Connections::new(options.max_connections, stopping.clone());
-        let accepting: Vec<_> = self
+        let connections = Connections::new(options.max_connections, stopping.clone());
+        let probes = Connections::new(MAX_PROBES, stopping.clone());
+        let mut accepting: Vec<_> = self
             .listeners
             .into_iter()
-            .map(|listener| (listener, app.clone()))
-            .chain(self.metrics_listener.map(|listener| (listener, health.merge(metrics))))
-            .map(|(listener, app)| tokio::spawn(connections.clone().accept(listener, app)))
+            .map(|listener| tokio::spawn(connections.clone().accept(listener, app.clone())))
             .collect();
+        accepting
+            .extend(self.metrics_listener.map(|listener| tokio::spawn(probes.accept(listener, health.merge(metrics)))));
 
-        shutdown.await;
+        stopping.cancelled().await;
         tracing::info!("stopping");
-        stopping.cancel();
-        let calls_then_streams = async {
-            running.close();
-            running.wait().await;
-            end_streams.cancel();
-        };
-        let ended = timeout(options.grace, async { tokio::join!(calls_then_streams, connections.ended()) }).await;
-        if ended.is_err() {
-            tracing::warn!("the grace period is over; what still runs is cut");
+        running.close();
+        tokio::select! {
+            ended = timeout(options.grace, running.wait()) => {
+                if ended.is_err() {
+                    tracing::warn!("the grace period is over; what still runs is cut");
+                }
+            }
+            () = cut.cancelled() => tracing::warn!("asked again; what still runs is cut"),
+        }
+        end_streams.cancel();
+        // The calls have ended; what they said needs a moment to leave, unless nobody takes it.
+        tokio::select! {
+            _ = timeout(LAST_WORDS, connections.ended()) => {}
+            () = cut.cancelled() => {}
         }
         cut.cancel();
-        end_streams.cancel();
-        accepting.iter().for_each(tokio::task::JoinHandle::abort);
+        accepting.iter().for_each(JoinHandle::abort);
     }
 }
 
