@@ -1,112 +1,30 @@
-"""The Python SDK over stdio, in both protocol eras. It checks structured results against the output schema by itself."""
+"""The Python SDK over stdio."""
 
-import base64
-import io
-import os
-import tempfile
-from contextlib import asynccontextmanager
-from pathlib import Path
-from urllib.parse import urlsplit
-
-import anyio
 import pytest
-import zxingcpp
-from mcp import Client, MCPError, StdioServerParameters
+from errand import PROGRAM, Errand
+from mcp import StdioServerParameters
 from mcp.client.stdio import stdio_client
-from PIL import Image
-
-PROGRAM = os.environ.get("VERIFA_MCP") or str(Path(__file__).parents[2] / "target/debug/verifa-mcp")
 
 # The shell is there to tell with which code the server ended.
 SERVER = StdioServerParameters(command="sh", args=["-c", '"$0" --emulator; echo "exit code $?" >&2', PROGRAM])
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.parametrize("mode, speaks", [("auto", "2026-07-28"), ("legacy", "2025-11-25")], ids=["auto", "legacy"]),
-]
+
+class StdioServer:
+    def __init__(self, log):
+        self.file = log
+
+    def transport(self):
+        return stdio_client(SERVER, errlog=self.file)
+
+    def log(self):
+        self.file.seek(0)
+        log = self.file.read()
+        assert "exit code 0" in log.splitlines()
+        return log
 
 
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@asynccontextmanager
-async def connect(mode, log):
-    with anyio.fail_after(15):
-        async with Client(stdio_client(SERVER, errlog=log), mode=mode) as client:
-            yield client
-
-
-async def resume(client, **arguments):
-    return await client.call_tool("resume_session", arguments)
-
-
-async def test_lists_the_tools(mode, speaks):
-    async with connect(mode, None) as client:
-        assert client.protocol_version == speaks
-        assert client.server_info.name == "verifa-mcp"
-        tools = (await client.list_tools()).tools
-    tool = next(tool for tool in tools if tool.name == "resume_session")
-    assert tool.input_schema["required"] == ["session_id"]
-    assert tool.output_schema["type"] == "object"
-    assert tool.annotations.read_only_hint is False
-
-
-@pytest.mark.parametrize("session_id", ["ses_demo_expired", "ses_demo_null_qr"])
-async def test_resumes_a_session(mode, speaks, session_id):
-    with tempfile.TemporaryFile("w+") as log:
-        async with connect(mode, log) as client:
-            result = await resume(client, session_id=session_id)
-        log.seek(0)
-        logged = log.read()
-
-    assert not result.is_error
-    assert result.structured_content["id"] == session_id
-    assert result.structured_content["status"] == "pending"
-    link = result.structured_content["capture_url"]
-    text, image = result.content
-    assert link in text.text.splitlines()
-    assert image.mime_type == "image/png"
-    with Image.open(io.BytesIO(base64.b64decode(image.data, validate=True))) as picture:
-        assert picture.format == "PNG"
-        assert [code.text for code in zxingcpp.read_barcodes(picture)] == [link]
-
-    assert "exit code 0" in logged.splitlines()
-    assert urlsplit(link).path not in logged
-
-
-async def test_reads_why_a_session_cannot_be_resumed(mode, speaks):
-    async with connect(mode, None) as client:
-        result = await resume(client, session_id="ses_demo_completed")
-    assert result.is_error
-    assert result.structured_content is None
-    assert "400" in result.content[0].text
-
-
-@pytest.mark.parametrize("arguments", [{}, {"session_id": 7}, {"session_id": "../keys"}], ids=["none", "type", "path"])
-async def test_reads_what_is_wrong_with_its_arguments(mode, speaks, arguments):
-    async with connect(mode, None) as client:
-        result = await resume(client, **arguments)
-    assert result.is_error
-    assert "session_id" in result.content[0].text
-
-
-async def test_is_refused_a_tool_that_does_not_exist(mode, speaks):
-    async with connect(mode, None) as client:
-        with pytest.raises(MCPError):
-            await client.call_tool("resume_everything", {})
-
-
-async def test_gets_an_answer_to_each_of_many_calls_at_once(mode, speaks):
-    ids = ["ses_demo_expired", "ses_demo_capturing", "ses_demo_null_qr"] * 10
-    answers = [None] * len(ids)
-
-    async def ask(n):
-        answers[n] = (await resume(client, session_id=ids[n])).structured_content
-
-    async with connect(mode, None) as client, anyio.create_task_group() as tasks:
-        for n in range(len(ids)):
-            tasks.start_soon(ask, n)
-    assert [answer["id"] for answer in answers] == ids
-    assert len({answer["capture_url"] for answer in answers}) == len(ids)
+class TestStdio(Errand):
+    @pytest.fixture
+    def server(self, tmp_path):
+        with open(tmp_path / "log", "w+") as log:
+            yield StdioServer(log)

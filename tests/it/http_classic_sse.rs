@@ -114,6 +114,21 @@ async fn a_stream_takes_messages_of_its_own_credentials_alone() {
 }
 
 #[tokio::test]
+async fn calls_beyond_a_callers_share_wait_for_their_turn() {
+    let upstream = Upstream::always([Reply::resumed().late()]).await;
+    let server = HttpServer::of_api(&upstream.url, &[("VERIFA_MCP_MAX_UPSTREAM", "8")]).await;
+    let mut stream = Stream::open(&server, SANDBOX_KEY).await;
+    stream.initialize().await;
+    for _ in 0..10 {
+        assert_eq!(stream.send(&resume_message("ses_1")).await, 202);
+    }
+    for _ in 0..10 {
+        assert_eq!(stream.message().await["result"]["isError"], false);
+    }
+    assert!(upstream.most_at_once() <= 2);
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_ends_its_calls() {
     let upstream = Upstream::always([Reply::Hang]).await;
     let server = HttpServer::of_api(&upstream.url, &[]).await;

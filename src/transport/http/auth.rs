@@ -12,6 +12,7 @@ use axum::http::{
 use axum::response::{IntoResponse, Response};
 use url::form_urlencoded;
 
+use super::refusal::refuse;
 use crate::{
     tokens::{Holder, Tokens},
     tools::{Caller, Rights, Toolset},
@@ -178,15 +179,14 @@ impl fmt::Display for Denied {
 
 impl IntoResponse for Denied {
     fn into_response(self) -> Response {
-        let text = format!("{self}\n");
-        match self {
-            Self::BadQuery => (StatusCode::BAD_REQUEST, text).into_response(),
-            // No `resource_metadata`: a client would take it for an invitation to an OAuth discovery.
-            _ => {
-                let bearer = [(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))];
-                (StatusCode::UNAUTHORIZED, bearer, text).into_response()
-            }
+        let text = self.to_string();
+        if self == Self::BadQuery {
+            return refuse(StatusCode::BAD_REQUEST, &text);
         }
+        let mut response = refuse(StatusCode::UNAUTHORIZED, &text);
+        // No `resource_metadata`: a client would take it for an invitation to an OAuth discovery.
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        response
     }
 }
 

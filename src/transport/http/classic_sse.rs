@@ -43,6 +43,7 @@ use super::{
     MAX_BODY, Service,
     auth::Denied,
     limits::{CallLimit, Place, TooManyCalls},
+    refusal::{refuse, refuse_for_now},
 };
 use crate::{
     metrics::Running,
@@ -105,8 +106,9 @@ pub(super) fn router(server: Server, service: Arc<Service>, limits: &Limits, end
 
 async fn open(State(streams): State<Arc<Streams>>, Extension(caller): Extension<Caller>) -> Response {
     let (Ok(place), Ok(share)) = (streams.places.clone().try_acquire_owned(), streams.of_callers.take(&caller)) else {
-        let text = "As many streams are open here, or open for you, as there may be. Try again in some seconds, or use /mcp.\n";
-        return (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "5")], text).into_response();
+        let text =
+            "As many streams are open here, or open for you, as there may be. Try again in some seconds, or use /mcp.";
+        return refuse_for_now(StatusCode::SERVICE_UNAVAILABLE, 5, text);
     };
     let Ok(id) = stream_id() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     let (to_server, from_client) = mpsc::channel(QUEUE);
@@ -158,7 +160,7 @@ async fn receive(
     let id = form_urlencoded::parse(query.as_deref().unwrap_or_default().as_bytes())
         .find_map(|(name, value)| (name == "sessionId").then_some(value));
     let Some(stream) = id.and_then(|id| streams.open().get(id.as_ref()).cloned()) else {
-        return (StatusCode::NOT_FOUND, "There is no such stream: open /sse again.\n").into_response();
+        return refuse(StatusCode::NOT_FOUND, "There is no such stream: open /sse again.");
     };
     if stream.owner.identity() != caller.identity() {
         return Denied::OtherStream.into_response();
@@ -167,13 +169,12 @@ async fn receive(
         return TooManyCalls::NotRead.into_response();
     }
     let Ok(mut message) = serde_json::from_slice::<ClientJsonRpcMessage>(&body) else {
-        return (StatusCode::BAD_REQUEST, "This is no JSON-RPC message of MCP.\n").into_response();
+        return refuse(StatusCode::BAD_REQUEST, "This is no JSON-RPC message of MCP.");
     };
     if let JsonRpcMessage::Request(request) = &mut message {
-        match streams.service.calls.take(&caller) {
-            Ok(place) => request.request.extensions_mut().insert(Arc::new(place)),
-            Err(too_many) => return too_many.into_response(),
-        };
+        // Some clients give their whole stream up when one message is refused, so it waits instead.
+        let place = streams.service.calls.wait(&caller).await;
+        request.request.extensions_mut().insert(Arc::new(place));
         request.request.extensions_mut().insert(request_id);
         // Whatever the stream was opened with, and whatever has been taken from its caller since.
         let rights = stream.owner.rights.narrowed_by(&caller.rights);
@@ -181,7 +182,7 @@ async fn receive(
     }
     match stream.to_server.send(message).await {
         Ok(()) => StatusCode::ACCEPTED.into_response(),
-        Err(_) => (StatusCode::NOT_FOUND, "The stream has ended: open /sse again.\n").into_response(),
+        Err(_) => refuse(StatusCode::NOT_FOUND, "The stream has ended: open /sse again."),
     }
 }
 

@@ -9,7 +9,7 @@ use axum::{
     extract::{Request, State},
     http::{
         HeaderName, HeaderValue, Method, StatusCode,
-        header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE},
+        header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE},
         request::Parts,
         uri::Authority,
     },
@@ -20,7 +20,10 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use url::{Host, Url};
 use uuid::Uuid;
 
-use super::Service;
+use super::{
+    Service,
+    refusal::{refuse, refuse_for_now},
+};
 use crate::{
     metrics::Metrics,
     server::RequestId,
@@ -269,12 +272,13 @@ impl fmt::Display for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let text = format!("{self}\n");
+        let text = self.to_string();
         match self {
-            Self::Host(_) | Self::Origin(_) => (StatusCode::FORBIDDEN, text).into_response(),
+            Self::Host(_) | Self::Origin(_) => refuse(StatusCode::FORBIDDEN, &text),
             Self::Stopping => {
-                let headers = [("retry-after", "1"), ("connection", "close")];
-                (StatusCode::SERVICE_UNAVAILABLE, headers, text).into_response()
+                let mut response = refuse_for_now(StatusCode::SERVICE_UNAVAILABLE, 1, &text);
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                response
             }
         }
     }

@@ -4,6 +4,7 @@
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -12,8 +13,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use tokio::sync::Notify;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
+use super::refusal::refuse_for_now;
 use crate::tools::{Caller, Identity};
 
 /// The calls that run, by caller.
@@ -22,12 +25,26 @@ pub(super) struct CallLimit {
     most: usize,
     running: Mutex<HashMap<Identity, usize>>,
     all: TaskTracker,
+    freed: Notify,
 }
 
 impl CallLimit {
     /// At most so many calls for each caller; `all` knows when none runs.
     pub(super) fn new(most: usize, all: TaskTracker) -> Arc<Self> {
-        Arc::new(Self { most, running: Mutex::default(), all })
+        Arc::new(Self { most, running: Mutex::default(), all, freed: Notify::new() })
+    }
+
+    /// A place for one more call of this caller, as soon as there is one.
+    pub(super) async fn wait(self: &Arc<Self>, caller: &Caller) -> Place {
+        loop {
+            let mut freed = pin!(self.freed.notified());
+            // From here on no place that becomes free is missed.
+            freed.as_mut().enable();
+            if let Ok(place) = self.take(caller) {
+                return place;
+            }
+            freed.await;
+        }
     }
 
     /// A place for one more call of this caller.
@@ -60,6 +77,8 @@ impl Drop for Place {
                 running.remove(&self.identity);
             }
         }
+        drop(running);
+        self.limit.freed.notify_waiters();
     }
 }
 
@@ -75,9 +94,9 @@ pub(super) enum TooManyCalls {
 impl IntoResponse for TooManyCalls {
     fn into_response(self) -> Response {
         let text = match self {
-            Self::Running => "As many of your calls run here as one caller may run at once. Try again in a second.\n",
-            Self::NotRead => "Answers to earlier messages wait in the stream. Read them, then try again.\n",
+            Self::Running => "As many of your calls run here as one caller may run at once. Try again in a second.",
+            Self::NotRead => "Answers to earlier messages wait in the stream. Read them, then try again.",
         };
-        (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")], text).into_response()
+        refuse_for_now(StatusCode::TOO_MANY_REQUESTS, 1, text)
     }
 }

@@ -9,6 +9,7 @@ mod connections;
 pub mod front;
 mod limits;
 mod operation;
+mod refusal;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
