@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::program::{Client, run, stdout};
 
-fn document(name: &str) -> String {
+pub(crate) fn document(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
 }
 
@@ -23,18 +23,20 @@ fn words<'a>(text: &'a str, start: &str, goes_on: fn(char) -> bool) -> BTreeSet<
         .collect()
 }
 
-fn variables(text: &str) -> BTreeSet<&str> {
+pub(crate) fn variables(text: &str) -> BTreeSet<&str> {
     words(text, "VERIFA_", |c| c.is_ascii_uppercase() || c == '_')
 }
 
-fn flags(text: &str) -> BTreeSet<&str> {
+pub(crate) fn flags(text: &str) -> BTreeSet<&str> {
     words(text, "--", |c| c.is_ascii_lowercase() || c == '-')
 }
 
-fn settings_table(readme: &str) -> &str {
-    let start = readme.find("\n## Settings").expect("a section of settings") + 1;
-    let end = readme[start..].find("\n## ").map_or(readme.len(), |end| start + end);
-    &readme[start..end]
+/// A document's part under this heading.
+pub(crate) fn section<'a>(document: &'a str, heading: &str) -> &'a str {
+    let heading = format!("\n## {heading}\n");
+    let start = document.find(&heading).expect("a section with this heading") + 1;
+    let end = document[start..].find("\n## ").map_or(document.len(), |end| start + end);
+    &document[start..end]
 }
 
 #[tokio::test]
@@ -42,7 +44,7 @@ async fn the_settings_in_the_help_and_in_the_readme_are_the_same() {
     let output = run(["--help"], &[]).await;
     let help = stdout(&output);
     let readme = document("README.md");
-    let table = settings_table(&readme);
+    let table = section(&readme, "Settings");
     assert_eq!(variables(help), variables(table));
     let not_settings = BTreeSet::from(["--help", "--version"]);
     let of_help: BTreeSet<_> = flags(help).difference(&not_settings).copied().collect();

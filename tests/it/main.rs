@@ -14,6 +14,7 @@ mod http;
 mod http_callers;
 mod http_classic_sse;
 mod http_door;
+mod http_status;
 mod program;
 mod qr;
 mod resume_command;

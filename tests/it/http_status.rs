@@ -1,0 +1,153 @@
+//! `docs/http.md` held against the program: its HTTP statuses, its settings and its metrics.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::{
+    documents::{document, flags, section, variables},
+    program::{HttpServer, SANDBOX_KEY, resume_message, run, stdout},
+    upstream::{Reply, Upstream},
+};
+
+const PAGE: &str = "docs/http.md";
+/// The one status that takes long to come: a test of its own, which is not always run, brings it about.
+const SLOW: u16 = 408;
+
+/// The first cell of every row of a table in this part of the page.
+fn first_cells(part: &str) -> Vec<&str> {
+    let rows = part.lines().filter(|line| line.starts_with('|')).skip(2);
+    rows.map(|row| row.trim_start_matches('|').split('|').next().unwrap().trim()).collect()
+}
+
+async fn status(request: reqwest::RequestBuilder) -> u16 {
+    request.send().await.unwrap().status().as_u16()
+}
+
+/// The status of the answer to these bytes, to which the headers of a call are added.
+async fn raw_status(server: &HttpServer, path: &str, headers: &str, body: &str) -> u16 {
+    let mut stream = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).await.unwrap();
+    let usual = "host: localhost\r\naccept: application/json, text/event-stream\r\ncontent-type: application/json\r\n";
+    let request =
+        format!("POST {path} HTTP/1.1\r\n{usual}authorization: Bearer {SANDBOX_KEY}\r\n{headers}\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    str::from_utf8(&answer[9..]).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn the_table_of_statuses_is_what_the_server_answers() {
+    let server = HttpServer::start(&["--max-streams", "1"], &[]).await;
+    let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+    let post = |path: &str, message: &Value| server.post(path, message).bearer_auth(SANDBOX_KEY);
+    let bare = || server.client.post(format!("{}/mcp", server.url)).bearer_auth(SANDBOX_KEY).body(list.to_string());
+    let newest = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let unknown = json!({"jsonrpc": "2.0", "id": 1, "method": "unknown", "params": {"_meta": newest}});
+    let preflight = server.client.request(reqwest::Method::OPTIONS, format!("{}/mcp", server.url));
+    let many_headers =
+        (0..200).fold(server.get("/healthz"), |request, number| request.header(format!("x-{number}"), 1));
+
+    let mut seen = BTreeSet::new();
+    let mut stream = server.get("/sse").bearer_auth(SANDBOX_KEY).send().await.unwrap();
+    let first = String::from_utf8(stream.chunk().await.unwrap().unwrap().to_vec()).unwrap();
+    let endpoint = first.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+    for (expected, request) in [
+        (200, post("/mcp", &list)),
+        (200, server.get("/readyz")),
+        (200, preflight.header("origin", "http://localhost:1").header("access-control-request-method", "POST")),
+        (202, post("/mcp", &json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))),
+        (202, post(endpoint, &list)),
+        (400, post("/mcp?read_only=perhaps", &list)),
+        (400, post("/mcp", &list).header("mcp-protocol-version", "1999-01-01")),
+        (400, post("/mcp", &unknown).header("mcp-protocol-version", "2026-07-28").header("mcp-method", "tools/list")),
+        (400, post(endpoint, &json!("nonsense"))),
+        (401, server.post("/mcp", &list)),
+        (401, server.post("/mcp", &list).bearer_auth("nonsense")),
+        (401, server.post(endpoint, &list).bearer_auth("vk_sandbox_other")),
+        (403, post("/mcp", &list).header("host", "evil.example")),
+        (403, post("/mcp", &list).header("origin", "https://evil.example")),
+        (404, server.get("/nothing")),
+        (404, post("/messages?sessionId=unknown", &list)),
+        (404, post("/mcp", &unknown).header("mcp-protocol-version", "2026-07-28").header("mcp-method", "unknown")),
+        (405, server.get("/mcp").bearer_auth(SANDBOX_KEY)),
+        (405, server.post("/readyz", &list)),
+        (406, bare().header("content-type", "application/json").header("accept", "application/json")),
+        (413, post("/mcp", &json!("x".repeat(70_000)))),
+        (413, post("/messages", &json!("x".repeat(70_000)))),
+        (415, bare().header("accept", "application/json, text/event-stream")),
+        (415, post("/mcp", &json!("nonsense"))),
+        (431, many_headers),
+        (503, server.get("/sse").bearer_auth(SANDBOX_KEY)),
+    ] {
+        let told = format!("{request:?}");
+        assert_eq!(status(request).await, expected, "{told}");
+        seen.insert(expected);
+    }
+    let long = format!("/mcp?{}", "x".repeat(70_000));
+    for (expected, path, headers, body) in
+        [(414, long.as_str(), "content-length: 0", ""), (500, "/mcp", "transfer-encoding: chunked", "no chunk\r\n")]
+    {
+        assert_eq!(raw_status(&server, path, headers, body).await, expected);
+        seen.insert(expected);
+    }
+
+    let upstream = Upstream::always([Reply::Hang]).await;
+    let narrow = HttpServer::of_api(&upstream.url, &[("VERIFA_MCP_MAX_UPSTREAM", "1")]).await;
+    let slow = tokio::spawn(narrow.resume(SANDBOX_KEY, "ses_1").send());
+    upstream.arrival().await;
+    assert_eq!(status(narrow.resume(SANDBOX_KEY, "ses_1")).await, 429);
+    seen.insert(429);
+    slow.abort();
+
+    let page = document(PAGE);
+    let table = first_cells(section(&page, "HTTP status codes"));
+    let documented: BTreeSet<u16> = table.iter().map(|cell| cell.parse().unwrap()).collect();
+    assert_eq!(documented.len(), table.len(), "a status stands there twice");
+    seen.insert(SLOW);
+    assert_eq!(documented, seen);
+}
+
+#[tokio::test]
+#[ignore = "takes 10 s"]
+async fn a_request_that_does_not_end_in_time_gets_408() {
+    let server = HttpServer::start(&[], &[("VERIFA_MCP_RETRY_BUDGET", "10ms")]).await;
+    assert_eq!(raw_status(&server, "/mcp", "content-length: 100", "{").await, SLOW);
+}
+
+#[tokio::test]
+async fn the_settings_in_the_help_and_on_the_page_are_the_same() {
+    let (of_all, of_http) = (run(["--help"], &[]).await, run(["http", "--help"], &[]).await);
+    let (of_all, of_http) = (stdout(&of_all), stdout(&of_http).split_once("\nSettings:").unwrap());
+    let page = document(PAGE);
+    let table = section(&page, "Settings");
+    assert_eq!(variables(of_http.0), variables(table));
+    let own: BTreeSet<_> = flags(of_http.0).difference(&BTreeSet::from(["--help"])).copied().collect();
+    assert_eq!(own, flags(table));
+    let known: BTreeSet<_> = variables(of_all).union(&variables(of_http.0)).copied().collect();
+    for page in [PAGE, "docs/deploy.md"].map(document) {
+        let unknown: Vec<_> = variables(&page).difference(&known).copied().collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_metrics_on_the_page_are_those_of_the_server() {
+    let upstream = Upstream::always([Reply::error(500, "internal", "Oops"), Reply::resumed()]).await;
+    let server = HttpServer::of_api(&upstream.url, &[]).await;
+    assert_eq!(status(server.post("/mcp", &resume_message("ses_1")).bearer_auth(SANDBOX_KEY)).await, 200);
+    let text = server.get("/metrics").send().await.unwrap().text().await.unwrap();
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let suffix = |kind: &str| if kind == "counter" { "_total" } else { "" };
+    let served: BTreeSet<String> = types.map(|(name, kind)| format!("`{name}{}`", suffix(kind))).collect();
+    let page = document(PAGE);
+    let table = first_cells(section(&page, "Logs, audit and metrics"));
+    assert_eq!(table.iter().map(|cell| (*cell).to_owned()).collect::<BTreeSet<_>>(), served);
+}
