@@ -119,8 +119,10 @@ async fn calls_beyond_a_callers_share_wait_for_their_turn() {
     let server = HttpServer::of_api(&upstream.url, &[("VERIFA_MCP_MAX_UPSTREAM", "8")]).await;
     let mut stream = Stream::open(&server, SANDBOX_KEY).await;
     stream.initialize().await;
-    for _ in 0..10 {
-        assert_eq!(stream.send(&resume_message("ses_1")).await, 202);
+    for id in 1..=10 {
+        let mut message = resume_message("ses_1");
+        message["id"] = json!(id);
+        assert_eq!(stream.send(&message).await, 202);
     }
     for _ in 0..10 {
         assert_eq!(stream.message().await["result"]["isError"], false);
