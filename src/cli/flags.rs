@@ -41,7 +41,7 @@ pub(super) struct EmulatorFlags {
     pub(super) link_lifetime: Duration,
 }
 
-/// The settings of `http`, as text: [`Config`] reads them.
+/// The settings of `http`, as text: [`crate::config`] reads them.
 #[derive(Debug, Args)]
 pub struct HttpSettings {
     /// Address to listen on; may be repeated; port 0 picks a free one [default: 127.0.0.1:8787]
@@ -105,7 +105,7 @@ pub(super) enum TokenCommand {
     },
 }
 
-/// The settings, as text: [`Config`] reads them, so that all faults are told at once.
+/// The settings, as text: [`crate::config`] reads them, so that all faults are told at once.
 #[allow(rustdoc::bare_urls, reason = "the comments are the help text, where angle brackets would show")]
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
