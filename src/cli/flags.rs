@@ -3,6 +3,8 @@
 //! Settings are kept as text here, each with its environment variable; [`crate::config`] decides what they mean, so that
 //! all faults are told at once.
 
+#![allow(rustdoc::bare_urls, reason = "in the help, angle brackets would show")]
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
@@ -106,7 +108,6 @@ pub(super) enum TokenCommand {
 }
 
 /// The settings, as text: [`crate::config`] reads them, so that all faults are told at once.
-#[allow(rustdoc::bare_urls, reason = "the comments are the help text, where angle brackets would show")]
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct Settings {
