@@ -181,12 +181,12 @@ async fn what_is_taken_from_a_caller_is_taken_from_its_open_streams() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_its_stream_is_told_so() {
-    let server = HttpServer::start(&["--emulator"], &[]).await;
+async fn a_client_that_does_not_read_its_stream_waits_with_its_messages() {
+    let server = HttpServer::start(&["--emulator"], &[("VERIFA_MCP_RETRY_BUDGET", "10ms")]).await;
     let mut stream = Stream::open(&server, SANDBOX_KEY).await;
     stream.initialize().await;
     let ping = json!({"jsonrpc": "2.0", "id": "x".repeat(60_000), "method": "ping"});
-    eventually(async || stream.send(&ping).await == 429).await;
+    eventually(async || stream.send(&ping).await == 408).await;
 }
 
 #[tokio::test]

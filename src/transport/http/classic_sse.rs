@@ -42,7 +42,7 @@ use url::form_urlencoded;
 use super::{
     MAX_BODY, Service,
     auth::Denied,
-    limits::{CallLimit, Place, TooManyCalls},
+    limits::{CallLimit, Place},
     refusal::{refuse, refuse_for_now},
 };
 use crate::{
@@ -81,13 +81,17 @@ struct Streams {
 struct Stream {
     owner: Caller,
     to_server: mpsc::Sender<ClientJsonRpcMessage>,
-    /// Only looked at: whether the client takes what it is sent.
+    /// Only waited at: until the client takes what it is sent.
     to_client: mpsc::WeakSender<TxJsonRpcMessage<RoleServer>>,
 }
 
 impl Stream {
-    fn is_read(&self) -> bool {
-        self.to_client.upgrade().is_some_and(|to_client| to_client.capacity() > 0)
+    /// Returns when there is room for an answer; false when the stream has ended.
+    async fn has_room(&self) -> bool {
+        match self.to_client.upgrade() {
+            Some(to_client) => to_client.reserve().await.is_ok(),
+            None => false,
+        }
     }
 }
 
@@ -165,14 +169,15 @@ async fn receive(
     if stream.owner.identity() != caller.identity() {
         return Denied::OtherStream.into_response();
     }
-    if !stream.is_read() {
-        return TooManyCalls::NotRead.into_response();
-    }
     let Ok(mut message) = serde_json::from_slice::<ClientJsonRpcMessage>(&body) else {
         return refuse(StatusCode::BAD_REQUEST, "This is no JSON-RPC message of MCP.");
     };
+    // Some clients give their whole stream up when one message is refused, so it waits instead, for a client that does
+    // not read its stream too: or its answers would fill the memory.
+    if !stream.has_room().await {
+        return ended();
+    }
     if let JsonRpcMessage::Request(request) = &mut message {
-        // Some clients give their whole stream up when one message is refused, so it waits instead.
         let place = streams.service.calls.wait(&caller).await;
         request.request.extensions_mut().insert(Arc::new(place));
         request.request.extensions_mut().insert(request_id);
@@ -182,8 +187,12 @@ async fn receive(
     }
     match stream.to_server.send(message).await {
         Ok(()) => StatusCode::ACCEPTED.into_response(),
-        Err(_) => refuse(StatusCode::NOT_FOUND, "The stream has ended: open /sse again."),
+        Err(_) => ended(),
     }
+}
+
+fn ended() -> Response {
+    refuse(StatusCode::NOT_FOUND, "The stream has ended: open /sse again.")
 }
 
 impl Streams {

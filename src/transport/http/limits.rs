@@ -53,7 +53,7 @@ impl CallLimit {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let count = running.entry(identity.clone()).or_default();
         if *count >= self.most {
-            return Err(TooManyCalls::Running);
+            return Err(TooManyCalls);
         }
         *count += 1;
         Ok(Place { limit: self.clone(), identity, _runs: self.all.token() })
@@ -82,21 +82,13 @@ impl Drop for Place {
     }
 }
 
-/// Why a call has no place.
+/// The caller has as many calls running as one caller may.
 #[derive(Debug)]
-pub(super) enum TooManyCalls {
-    /// The caller has as many calls running as one caller may.
-    Running,
-    /// The caller does not take the answers to earlier calls.
-    NotRead,
-}
+pub(super) struct TooManyCalls;
 
 impl IntoResponse for TooManyCalls {
     fn into_response(self) -> Response {
-        let text = match self {
-            Self::Running => "As many of your calls run here as one caller may run at once. Try again in a second.",
-            Self::NotRead => "Answers to earlier messages wait in the stream. Read them, then try again.",
-        };
+        let text = "As many of your calls run here as one caller may run at once. Try again in a second.";
         refuse_for_now(StatusCode::TOO_MANY_REQUESTS, 1, text)
     }
 }
