@@ -134,3 +134,61 @@ impl FromStr for KeyInflection {
         Self::ALL.into_iter().find(|inflection| inflection.as_str() == text).ok_or(InvalidHeader(Self::ALLOWED))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_version_is_a_date_in_one_form() {
+        for date in ["2026-01-01", "2024-02-29"] {
+            assert_eq!(date.parse::<ApiVersion>().map(|version| version.as_str().to_owned()), Ok(date.to_owned()));
+        }
+        for text in
+            ["", "newest", "20260101", "2026-13-01", "2026-02-29", "2026-1-1", "2026-01-01T00:00", "+002026-01-01"]
+        {
+            assert!(text.parse::<ApiVersion>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_are_inflected_at_any_depth_and_back() {
+        let snake = json!({"capture_url": "a_b", "qr_code_data_url": null, "nested": [{"status_code": 1}]});
+        let camel = json!({"captureUrl": "a_b", "qrCodeDataUrl": null, "nested": [{"statusCode": 1}]});
+        let kebab = json!({"capture-url": "a_b", "qr-code-data-url": null, "nested": [{"status-code": 1}]});
+        for (inflection, expected) in KeyInflection::ALL.into_iter().zip([&snake, &camel, &kebab]) {
+            assert_eq!(&inflection.inflect_keys(snake.clone()), expected);
+            assert_eq!(KeyInflection::Snake.inflect_keys(expected.clone()), snake);
+            assert_eq!(inflection.as_str().parse(), Ok(inflection));
+        }
+        assert!("Snake".parse::<KeyInflection>().is_err());
+    }
+
+    #[test]
+    fn a_generated_key_is_new_each_time_and_one_that_would_be_accepted() {
+        let (first, second) = (IdempotencyKey::generate(), IdempotencyKey::generate());
+        assert_ne!(first, second);
+        assert_eq!(first.as_str().parse(), Ok(first));
+    }
+
+    proptest! {
+        #[test]
+        fn visible_ascii_makes_an_idempotency_key(text in "[!-~]{1,255}") {
+            prop_assert_eq!(text.parse::<IdempotencyKey>().map(|key| key.as_str().to_owned()), Ok(text));
+        }
+
+        #[test]
+        fn an_idempotency_key_is_kept_as_it_is_or_refused(text in any::<String>()) {
+            let allowed = (1..=255).contains(&text.len()) && text.bytes().all(|byte| (b'!'..=b'~').contains(&byte));
+            prop_assert_eq!(text.parse::<IdempotencyKey>().is_ok(), allowed);
+        }
+
+        #[test]
+        fn a_key_that_is_too_long_is_refused(text in "[!-~]{256,300}") {
+            prop_assert!(text.parse::<IdempotencyKey>().is_err());
+        }
+    }
+}
