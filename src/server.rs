@@ -22,6 +22,8 @@ use crate::{
     verifa::{Environment, Wait},
 };
 
+const CANCELLED: &str = "The call was cancelled. The session may have been resumed all the same.";
+
 /// The server. Cloning it is cheap.
 #[derive(Debug, Clone)]
 pub struct Server {
@@ -82,13 +84,18 @@ impl Server {
         )
     }
 
+    /// For whom a request is: the caller that its transport found, else the one of this server.
+    fn caller<'a>(&'a self, context: &'a RequestContext<RoleServer>) -> &'a Caller {
+        of_request(context).unwrap_or(&self.caller)
+    }
+
     /// Carries a call out; `None` where there is no such tool.
     async fn call(
         &self,
         request: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Option<CallToolResult> {
-        let caller = of_request::<Caller>(context).unwrap_or(&self.caller);
+        let caller = self.caller(context);
         let arguments = request.arguments.unwrap_or_default();
         let outcome = match request.name.as_ref() {
             resume_session::NAME => {
@@ -121,8 +128,7 @@ impl ServerHandler for Server {
         _request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let caller = of_request::<Caller>(&context).unwrap_or(&self.caller);
-        let mut result = ListToolsResult::with_all_items(self.tools(caller));
+        let mut result = ListToolsResult::with_all_items(self.tools(self.caller(&context)));
         result.ttl_ms = Some(0);
         result.cache_scope = Some(CacheScope::Private);
         Ok(result)
@@ -134,7 +140,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let span = match of_request::<RequestId>(&context) {
-            Some(id) => tracing::info_span!("request", request_id = id.0, caller = self.label(&context)),
+            Some(id) => tracing::info_span!("request", request_id = id.0, caller = self.caller(&context).label()),
             None => tracing::Span::none(),
         };
         let answer = async {
@@ -149,14 +155,6 @@ impl ServerHandler for Server {
         answer.instrument(span).await
     }
 }
-
-impl Server {
-    fn label(&self, context: &RequestContext<RoleServer>) -> Option<String> {
-        of_request::<Caller>(context).unwrap_or(&self.caller).label()
-    }
-}
-
-const CANCELLED: &str = "The call was cancelled. The session may have been resumed all the same.";
 
 /// What a transport has put into a request: by itself, or among the parts of its HTTP request.
 fn of_request<T: Send + Sync + 'static>(context: &RequestContext<RoleServer>) -> Option<&T> {

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use serde_json::Value;
 
-use crate::program::{Client, run, stdout};
+use crate::program::{Client, run, stdout, text};
 
 pub(crate) fn document(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
@@ -84,4 +84,17 @@ async fn what_mcp_json_names_runs() {
     let mut client = Client::start(&arguments, &[]).await;
     let listed = client.request("tools/list", serde_json::json!({})).await;
     assert_eq!(listed["result"]["tools"][0]["name"], "resume_session");
+}
+
+#[tokio::test]
+async fn the_readme_shows_what_an_agent_reads() {
+    let mut client = Client::start(&["--emulator"], &[]).await;
+    let result = client.resume(serde_json::json!({"session_id": "ses_demo_expired"})).await;
+    let (readme, told) = (document("README.md"), text(&result));
+    // What stands behind these words is another at each call.
+    let changing = ["http://127.0.0.1:", "Expires ", "idempotency_key used: "];
+    for line in told.lines() {
+        let shown = changing.iter().find(|start| line.starts_with(**start)).copied().unwrap_or(line);
+        assert!(readme.lines().any(|it| it.starts_with(shown)), "{line}");
+    }
 }

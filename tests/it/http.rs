@@ -117,9 +117,7 @@ async fn on_sigterm_running_calls_end_and_new_ones_are_sent_elsewhere() {
     assert_eq!(server.get("/readyz").send().await.unwrap().status(), 200);
     let running = tokio::spawn(server.resume(SANDBOX_KEY, "ses_1").send());
     upstream.arrival().await;
-    server.signal("TERM").await;
-    let ready = format!("{}/readyz", server.url);
-    eventually(async || fetch(&ready).await.status() == 503).await;
+    server.begin_to_stop().await;
     let late = server.resume(SANDBOX_KEY, "ses_2").send().await.unwrap();
     assert_eq!((late.status().as_u16(), &late.headers()["retry-after"]), (503, &"1".parse().unwrap()));
     let answer = running.await.unwrap().unwrap();
@@ -137,9 +135,7 @@ async fn a_second_signal_ends_it_although_a_call_runs() {
             .await;
     let _running = tokio::spawn(server.resume(SANDBOX_KEY, "ses_1").send());
     upstream.arrival().await;
-    server.signal("TERM").await;
-    let ready = format!("{}/readyz", server.url);
-    eventually(async || fetch(&ready).await.status() == 503).await;
+    server.begin_to_stop().await;
     server.signal("TERM").await;
     assert!(server.end().await.0.success());
 }
@@ -158,9 +154,7 @@ async fn clients_that_stall_do_not_hold_its_end_up() {
     }
     // All have been accepted when a later one has been answered.
     assert_eq!(server.get("/healthz").send().await.unwrap().status(), 200);
-    server.signal("TERM").await;
-    let ready = format!("{}/readyz", server.url);
-    eventually(async || fetch(&ready).await.status() == 503).await;
+    server.begin_to_stop().await;
     server.signal("TERM").await;
     assert!(server.end().await.0.success());
 }

@@ -108,6 +108,13 @@ impl HttpServer {
         self.post("/mcp", &resume_message(session_id)).bearer_auth(key)
     }
 
+    /// Asks the server to end, and returns when it has begun to.
+    pub(crate) async fn begin_to_stop(&self) {
+        self.signal("TERM").await;
+        let ready = format!("{}/readyz", self.url);
+        eventually(async || fetch(&ready).await.status() == 503).await;
+    }
+
     pub(crate) async fn signal(&self, name: &str) {
         let pid = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().await.unwrap().success());
