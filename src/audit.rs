@@ -44,18 +44,21 @@ pub struct CallStart<'a> {
     pub emulated: bool,
     /// The tool's name.
     pub tool: &'static str,
-    /// The session that the call is about.
-    pub session_id: &'a SessionId,
+    /// The session that the call is about, where it is about one.
+    pub session_id: Option<&'a SessionId>,
     /// The idempotency key that is sent.
     pub idempotency_key: Option<&'a IdempotencyKey>,
 }
 
 /// What became of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Done; the link goes to the caller.
+    /// Looked up; the answer goes to the caller.
+    Read,
+    /// Resumed; the link goes to the caller.
     Resumed,
+    /// A one-time link was made, and goes to the caller.
+    Linked,
     /// Verifa said no, so it was not done.
     Refused,
     /// Not done.
@@ -68,9 +71,25 @@ pub enum Outcome {
     Cancelled,
 }
 
+impl Outcome {
+    /// The outcome in a word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Resumed => "resumed",
+            Self::Linked => "linked",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+            Self::Withheld => "withheld",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// How a call to Verifa went over the wire.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Exchange {
+pub struct Wire {
     /// The HTTP status of the last answer.
     pub status: Option<u16>,
     /// How many requests were tried; `None` where nobody lived to count them.
@@ -87,7 +106,7 @@ struct StartLine<'a> {
     environment: &'static str,
     emulator: bool,
     tool: &'static str,
-    session_id: &'a str,
+    session_id: Option<&'a str>,
     idempotency_key: Option<String>,
 }
 
@@ -97,8 +116,8 @@ struct EndLine<'a> {
     event: &'static str,
     call: &'a str,
     tool: &'static str,
-    session_id: &'a str,
-    outcome: Outcome,
+    session_id: Option<&'a str>,
+    outcome: &'static str,
     status: Option<u16>,
     attempts: Option<u32>,
     milliseconds: u64,
@@ -130,7 +149,7 @@ impl AuditLog {
             environment: call.key.environment().as_str(),
             emulator: call.emulated,
             tool: call.tool,
-            session_id: call.session_id.as_str(),
+            session_id: call.session_id.map(SessionId::as_str),
             // The agent may have chosen it, and may have chosen a link.
             idempotency_key: call
                 .idempotency_key
@@ -209,21 +228,21 @@ impl RunningCall<'_> {
     ///
     /// # Errors
     /// When the line cannot be written whole.
-    pub fn end(mut self, outcome: Outcome, exchange: Exchange) -> io::Result<()> {
-        self.write_end(outcome, exchange)
+    pub fn end(mut self, outcome: Outcome, wire: Wire) -> io::Result<()> {
+        self.write_end(outcome, wire)
     }
 
-    fn write_end(&mut self, outcome: Outcome, exchange: Exchange) -> io::Result<()> {
+    fn write_end(&mut self, outcome: Outcome, wire: Wire) -> io::Result<()> {
         self.ended = true;
         self.log.append(&EndLine {
             time: now(),
             event: "end",
             call: &self.id,
             tool: self.call.tool,
-            session_id: self.call.session_id.as_str(),
-            outcome,
-            status: exchange.status,
-            attempts: exchange.attempts,
+            session_id: self.call.session_id.map(SessionId::as_str),
+            outcome: outcome.as_str(),
+            status: wire.status,
+            attempts: wire.attempts,
             milliseconds: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
     }
@@ -234,7 +253,7 @@ impl Drop for RunningCall<'_> {
         if self.ended {
             return;
         }
-        if let Err(error) = self.write_end(Outcome::Cancelled, Exchange::default()) {
+        if let Err(error) = self.write_end(Outcome::Cancelled, Wire::default()) {
             tracing::error!(%error, "the audit log could not take that a call was cancelled");
         }
     }

@@ -18,11 +18,11 @@ use tracing::Instrument;
 
 use crate::{
     metrics::Metrics,
-    tools::{Caller, Setup, environment_label, resume_session},
+    tools::{Call, Caller, Setup, ToolName, definitions, environment_label},
     verifa::{Environment, Wait},
 };
 
-const CANCELLED: &str = "The call was cancelled. The session may have been resumed all the same.";
+const CANCELLED: &str = "The call was cancelled. If it was to make a link, the link may have been made all the same.";
 
 /// The server. Cloning it is cheap.
 #[derive(Debug, Clone)]
@@ -36,10 +36,12 @@ pub struct Server {
 /// The tools' definitions, made when first asked for: the titles name the caller's environment.
 #[derive(Debug, Default)]
 struct Definitions {
-    unknown: OnceLock<Tool>,
-    sandbox: OnceLock<Tool>,
-    live: OnceLock<Tool>,
+    unknown: OnceLock<AllTools>,
+    sandbox: OnceLock<AllTools>,
+    live: OnceLock<AllTools>,
 }
+
+type AllTools = [Tool; ToolName::ALL.len()];
 
 /// What an HTTP request goes by in logs, in its answer and in its errors.
 #[derive(Debug, Clone)]
@@ -63,13 +65,14 @@ impl Server {
 
     /// The tools that a caller is offered, in the order of `tools/list`.
     pub fn tools(&self, caller: &Caller) -> Vec<Tool> {
-        let definition = match caller.environment() {
+        let all = match caller.environment() {
             None => &self.definitions.unknown,
             Some(Environment::Sandbox) => &self.definitions.sandbox,
             Some(Environment::Live) => &self.definitions.live,
         };
-        let definition = definition.get_or_init(|| resume_session::definition(&self.setup, caller));
-        if resume_session::is_allowed(&caller.rights) { vec![definition.clone()] } else { Vec::new() }
+        let all = all.get_or_init(|| definitions(&self.setup, caller));
+        let allowed = ToolName::ALL.into_iter().zip(all).filter(|(tool, _)| tool.is_allowed(&caller.rights));
+        allowed.map(|(_, definition)| definition.clone()).collect()
     }
 
     fn instructions(&self) -> String {
@@ -95,22 +98,17 @@ impl Server {
         request: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Option<CallToolResult> {
+        let tool = ToolName::find(&request.name)?;
         let caller = self.caller(context);
-        let arguments = request.arguments.unwrap_or_default();
-        let outcome = match request.name.as_ref() {
-            resume_session::NAME => {
-                let counted = self.setup.metrics.call_begins(resume_session::NAME);
-                let on_wait = |wait| report_wait(context, wait);
-                let outcome = resume_session::call(&self.setup, caller, arguments, on_wait).await;
-                counted.ends(outcome.as_ref().map_or_else(|error| error.fault.label(), |_| "success"));
-                outcome
-            }
-            _ => return None,
+        let counted = self.setup.metrics.call_begins(tool.as_str());
+        let outcome = async {
+            let call = Call::read(tool, request.arguments.unwrap_or_default(), &self.setup, caller)?;
+            call.send(&self.setup, caller, |wait| report_wait(context, wait)).await
         };
-        Some(match outcome {
-            Ok(link) => link.into_result(),
-            Err(error) => error.into_result(of_request::<RequestId>(context).map(|id| id.0.as_str())),
-        })
+        let outcome = outcome.await;
+        counted.ends(outcome.as_ref().map_or_else(|error| error.fault.label(), |_| "success"));
+        let request_id = of_request::<RequestId>(context).map(|id| id.0.as_str());
+        Some(outcome.unwrap_or_else(|error| error.into_result(request_id)))
     }
 }
 

@@ -17,7 +17,7 @@ use super::flags::Resume;
 use crate::{
     config::Config,
     qr,
-    tools::{CaptureLink, Fault, QrMode, environment_label, resume_session},
+    tools::{Caller, CaptureLink, Fault, QrMode, Setup, ToolError, environment_label, resume_session},
     verifa::Wait,
 };
 
@@ -27,7 +27,7 @@ pub(super) async fn run(flags: &Resume, config: &Config) -> anyhow::Result<ExitC
         arguments.insert("idempotency_key".to_owned(), json!(key));
     }
     let setup = config.setup();
-    match resume_session::call(&setup, &config.caller, arguments, report_wait).await {
+    match resume(arguments, &setup, &config.caller).await {
         Ok(mut link) => {
             if flags.json {
                 // The endpoint's five fields, whatever agents are given.
@@ -53,6 +53,11 @@ pub(super) async fn run(flags: &Resume, config: &Config) -> anyhow::Result<ExitC
     }
 }
 
+async fn resume(arguments: JsonObject, setup: &Setup, caller: &Caller) -> Result<CaptureLink, ToolError> {
+    let call = resume_session::read(arguments, setup, caller)?;
+    call.send(setup, caller, report_wait).await
+}
+
 async fn report_wait(wait: Wait) {
     let seconds = wait.delay.as_secs_f64();
     // Nobody to tell: the call goes on all the same.
@@ -60,12 +65,12 @@ async fn report_wait(wait: Wait) {
 }
 
 fn describe(link: &CaptureLink) -> String {
-    let url = link.session.capture_url.expose();
+    let url = link.fresh.capture_url.expose();
     let mut text = format!(
         "Session  {} ({})\nStatus   {}\nLink     {url}\nExpiry   {}\n",
-        link.session.id,
+        link.fresh.session_id,
         environment_label(link.environment, link.emulated),
-        link.session.status,
+        link.fresh.status,
         link.expiry(),
     );
     if let Some(warning) = link.warning() {

@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use reqwest::StatusCode;
 
 use super::{
+    deed::Deed,
     failure::{Circumstances, Fault, VersionSent},
     time_words::in_words,
 };
@@ -16,6 +17,7 @@ use crate::verifa::{BodyFault, ConnectFault, Environment, Error, Failure, Outsid
 
 /// What the agent reads. Pure: the same words for the same fault in the same circumstances.
 pub(super) fn explain(fault: &Fault, circumstances: &Circumstances) -> String {
+    let deed = Deed::of(circumstances.tool);
     match fault {
         Fault::Arguments(faults) => format!(
             "The arguments are not valid, so nothing was sent to Verifa. Correct them and call again:\n- {}",
@@ -30,7 +32,7 @@ pub(super) fn explain(fault: &Fault, circumstances: &Circumstances) -> String {
             server must act: set VERIFA_API_KEY (or VERIFA_API_KEY_FILE) to the organization's secret key, \
             vk_sandbox_… or vk_live_…, and restart the server. Do not call again before that."
             .to_owned(),
-        Fault::DeadLink { dead_for } => dead_link(*dead_for, circumstances.agents_own_key),
+        Fault::DeadLink { dead_for } => dead_link(&deed, *dead_for, circumstances.agents_own_key),
         Fault::NoAuditStart(kind) => format!(
             "The audit log of this MCP server cannot be written ({kind}), so nothing was sent to Verifa. {AUDIT_LOG_TURN} Do \
              not call again before that."
@@ -38,15 +40,16 @@ pub(super) fn explain(fault: &Fault, circumstances: &Circumstances) -> String {
         Fault::NoAuditEnd(kind) => {
             let key = if circumstances.agents_own_key { ", without the old idempotency_key" } else { "" };
             format!(
-                "Verifa resumed the session, but the audit log of this MCP server cannot be written ({kind}), so the fresh \
-                 link is withheld. {AUDIT_LOG_TURN} Call again after that{key}."
+                "Verifa {}, but the audit log of this MCP server cannot be written ({kind}), so {} withheld. {AUDIT_LOG_TURN} \
+                 Call again after that{key}.",
+                deed.done, deed.withheld,
             )
         }
         Fault::Verifa(failure) => {
             let Advice { happened, next } = advise(failure, circumstances);
             let tried = tried(failure);
-            let fate = fate(failure);
-            format!("{happened}{tried} {fate} {next}")
+            let fate = fate(&deed, failure);
+            format!("{happened}{tried} {fate}{next}")
         }
     }
 }
@@ -91,6 +94,7 @@ fn advise(failure: &Failure, circumstances: &Circumstances) -> Advice {
 }
 
 fn refused(refusal: &Refusal, failure: &Failure, circumstances: &Circumstances) -> Advice {
+    let deed = Deed::of(circumstances.tool);
     let status = refusal.status;
     let session = circumstances.session_id.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
     let code = refusal.code.as_ref().map(|code| format!(" {code}")).unwrap_or_default();
@@ -104,9 +108,11 @@ fn refused(refusal: &Refusal, failure: &Failure, circumstances: &Circumstances) 
              Verifa and set VERIFA_API_KEY anew. Do not call again before that.",
         ),
         StatusCode::FORBIDDEN => Advice::new(
-            format!("Verifa does not let this API key resume sessions {code}.{said}"),
-            "The operator must act: the key lacks a right, most likely the scope sessions:write. Do not call again \
-             before that.",
+            format!("Verifa does not let this API key {} {code}.{said}", deed.in_general),
+            format!(
+                "The operator must act: the key lacks a right, most likely the scope {}. Do not call again before that.",
+                deed.scope
+            ),
         ),
         StatusCode::NOT_FOUND => not_found(&session, &code, &said, circumstances.environment),
         StatusCode::TOO_MANY_REQUESTS => {
@@ -133,13 +139,13 @@ fn refused(refusal: &Refusal, failure: &Failure, circumstances: &Circumstances) 
             if failure.may_have_succeeded =>
         {
             Advice::new(
-                format!("Verifa refused to resume session{session} {code}.{said}"),
+                format!("Verifa refused to {}{session} {code}.{said}", deed.infinitive),
                 "That earlier attempt may be the reason. Call again in a minute.",
             )
         }
         StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => Advice::new(
-            format!("Verifa refused to resume session{session} {code}.{said}"),
-            likely_reasons(refusal.detail.is_some(), circumstances.version),
+            format!("Verifa refused to {}{session} {code}.{said}", deed.infinitive),
+            likely_reasons(&deed, refusal.detail.is_some(), circumstances.version),
         ),
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Advice::new(
             format!("Verifa could not take the request now {code}.{said}"),
@@ -167,17 +173,14 @@ fn refused(refusal: &Refusal, failure: &Failure, circumstances: &Circumstances) 
     }
 }
 
-fn likely_reasons(verifa_says_why: bool, version: VersionSent) -> String {
+fn likely_reasons(deed: &Deed, verifa_says_why: bool, version: VersionSent) -> String {
     let start = if verifa_says_why { "If these words leave it open, the" } else { "The" };
     let version = match version {
         VersionSent::No => "",
         VersionSent::ByTheAgent => " Or the verifa_version that was sent is retired or unknown: then leave it out.",
         VersionSent::BySetting => " Or VERIFA_API_VERSION is retired or unknown: then the operator must change it.",
     };
-    format!(
-        "{start} likely reason is its state: a session that is completed or redacted can never be resumed, and the person \
-         needs a new one.{version} Do not repeat the call unchanged."
-    )
+    format!("{start} likely reason is {}.{version} Do not repeat the call unchanged.", deed.refused_because)
 }
 
 fn not_found(session: &str, code: &str, said: &str, environment: Option<Environment>) -> Advice {
@@ -241,7 +244,7 @@ pub(crate) fn connect_words(fault: ConnectFault, proxy: Option<&str>) -> (&'stat
     (what, format!("{check}{and_the_proxy}"))
 }
 
-fn dead_link(dead_for: SignedDuration, agents_own_key: bool) -> String {
+fn dead_link(deed: &Deed, dead_for: SignedDuration, agents_own_key: bool) -> String {
     let ago = in_words(dead_for);
     if agents_own_key {
         format!(
@@ -250,9 +253,10 @@ fn dead_link(dead_for: SignedDuration, agents_own_key: bool) -> String {
         )
     } else {
         format!(
-            "Verifa resumed the session, but its fresh link is said to have expired {ago} ago, so it is withheld. A clock \
-             is wrong, or the API is at fault. The operator must compare the clocks (`verifa-mcp check` does) and, if \
-             they agree, tell Verifa. Call again after that."
+            "Verifa {}, but the fresh link is said to have expired {ago} ago, so it is withheld. A clock is wrong, or the \
+             API is at fault. The operator must compare the clocks (`verifa-mcp check` does) and, if they agree, tell \
+             Verifa. Call again after that.",
+            deed.done
         )
     }
 }
@@ -262,20 +266,23 @@ fn said(detail: Option<&OutsideText>) -> String {
     detail.map(|detail| format!(" Verifa's words: \"{}\".", quoted(detail))).unwrap_or_default()
 }
 
-fn fate(failure: &Failure) -> &'static str {
-    match (&failure.error, failure.may_have_succeeded) {
+/// What became of the session, with a space behind it. A lookup changes nothing, so there is nothing to say.
+fn fate(deed: &Deed, failure: &Failure) -> String {
+    let Some(fate) = &deed.fate else { return String::new() };
+    let words = match (&failure.error, failure.may_have_succeeded) {
         (Error::Unreadable { fault: BodyFault::Field(_) | BodyFault::UnsafeLink, .. }, _) => {
-            "The session was probably resumed."
+            format!("{}.", fate.probably_done)
         }
         (Error::Unreadable { fault: BodyFault::NotJson | BodyFault::TooLarge, .. }, _) => {
-            "The session may have been resumed."
+            format!("{}.", fate.perhaps_done)
         }
         (Error::Refused(refusal), true) if !refusal.status.is_server_error() => {
-            "But an earlier attempt of this call got no answer, and may have resumed the session."
+            format!("But an earlier attempt of this call got no answer, and {}.", fate.and_perhaps_done)
         }
-        (_, true) => "The session may have been resumed all the same; calling again is safe, the newest link counts.",
-        (_, false) => "The session was not resumed.",
-    }
+        (_, true) => format!("{} all the same; calling again is safe, the newest link counts.", fate.perhaps_done),
+        (_, false) => format!("{}.", fate.not_done),
+    };
+    words + " "
 }
 
 fn tried(failure: &Failure) -> String {

@@ -2,13 +2,13 @@
 //!
 //! The SDK checks types only, in its parser's words, and no lengths, patterns or unknown names.
 
-use std::{fmt::Display, str::FromStr};
+use std::{fmt::Display, ops::RangeInclusive, str::FromStr};
 
 use rmcp::model::JsonObject;
 use serde_json::Value;
 
-use super::Fault;
-use crate::verifa::{ApiVersion, IdempotencyKey, KeyInflection, OutsideText, SessionId};
+use super::{Caller, Circumstances, Fault, ToolError, ToolName};
+use crate::verifa::{ApiVersion, IdempotencyKey, KeyInflection, OutsideText, SearchText, SessionId, SessionStatus};
 
 /// How much of a wrong value is repeated, in characters.
 const REPEATED: usize = 60;
@@ -38,27 +38,59 @@ impl TextArgument for KeyInflection {
     const ALLOWED: &'static str = Self::ALLOWED;
 }
 
+impl TextArgument for SessionStatus {
+    const ALLOWED: &'static str = Self::ALLOWED;
+}
+
+impl TextArgument for SearchText {
+    const ALLOWED: &'static str = Self::ALLOWED;
+}
+
 /// Takes arguments out of an object one by one.
 pub(super) struct Arguments {
+    tool: ToolName,
     remaining: JsonObject,
     known: Vec<&'static str>,
     faults: Vec<String>,
 }
 
 impl Arguments {
-    pub(super) fn new(arguments: JsonObject) -> Self {
-        Self { remaining: arguments, known: Vec::new(), faults: Vec::new() }
+    /// The arguments of a call that its caller may make.
+    ///
+    /// # Errors
+    /// Where the caller's rights do not allow the tool.
+    pub(super) fn of(tool: ToolName, arguments: JsonObject, caller: &Caller) -> Result<Self, ToolError> {
+        if !tool.is_allowed(&caller.rights) {
+            return Err(nothing_sent(tool, Fault::NotAllowed));
+        }
+        Ok(Self { tool, remaining: arguments, known: Vec::new(), faults: Vec::new() })
     }
 
     /// Takes an argument that may be absent; `null` counts as absent.
     pub(super) fn optional<T: TextArgument>(&mut self, name: &'static str) -> Option<T> {
-        self.known.push(name);
-        let value = self.remaining.shift_remove(name).filter(|value| !value.is_null())?;
-        let parsed = match value.as_str() {
+        self.take(name, |value| match value.as_str() {
             Some(text) => text.parse().map_err(|fault: T::Err| fault.to_string()),
             None => Err(format!("must be text: {}", T::ALLOWED)),
-        };
-        parsed.map_err(|fault| self.faults.push(format!("{name}: {fault}; sent: {}", repeated(&value)))).ok()
+        })
+    }
+
+    /// Takes a whole number that may be absent. A schema's `integer` may be written `10.0`.
+    pub(super) fn number(&mut self, name: &'static str, allowed: RangeInclusive<u32>) -> Option<u32> {
+        self.take(name, |value| {
+            let whole = value.as_f64().filter(|number| number.fract() == 0.0).map(|number| number.to_string());
+            whole.and_then(|digits| digits.parse().ok()).filter(|number| allowed.contains(number)).ok_or_else(
+                || match (allowed.start(), allowed.end()) {
+                    (start, &u32::MAX) => format!("must be a whole number, at least {start}"),
+                    (start, end) => format!("must be a whole number from {start} to {end}"),
+                },
+            )
+        })
+    }
+
+    fn take<T>(&mut self, name: &'static str, read: impl FnOnce(&Value) -> Result<T, String>) -> Option<T> {
+        self.known.push(name);
+        let value = self.remaining.shift_remove(name).filter(|value| !value.is_null())?;
+        read(&value).map_err(|fault| self.faults.push(format!("{name}: {fault}; sent: {}", repeated(&value)))).ok()
     }
 
     /// Takes an argument that must be there.
@@ -70,8 +102,8 @@ impl Arguments {
         self.optional(name)
     }
 
-    /// Ends the reading: what is left over is unknown.
-    pub(super) fn finish(mut self) -> Result<(), Fault> {
+    /// Ends the reading: what is left over is unknown. Gives what was read, which is there unless something is wrong.
+    pub(super) fn finish<T>(mut self, read: Option<T>) -> Result<T, ToolError> {
         let unknown: Vec<_> =
             self.remaining.keys().take(NAMED).map(|name| OutsideText::capped(name, REPEATED).to_string()).collect();
         if !unknown.is_empty() {
@@ -80,8 +112,13 @@ impl Arguments {
             let (unknown, known) = (unknown.join(", "), self.known.join(", "));
             self.faults.push(format!("{unknown}{more}: there is no such argument; there are {known}"));
         }
-        if self.faults.is_empty() { Ok(()) } else { Err(Fault::Arguments(self.faults)) }
+        read.filter(|_| self.faults.is_empty()).ok_or_else(|| nothing_sent(self.tool, Fault::Arguments(self.faults)))
     }
+}
+
+fn nothing_sent(tool: ToolName, fault: Fault) -> ToolError {
+    tracing::debug!(tool = tool.as_str(), %fault, "nothing sent");
+    ToolError { fault, circumstances: Circumstances::of(tool) }
 }
 
 fn repeated(value: &Value) -> String {

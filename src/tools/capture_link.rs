@@ -4,13 +4,13 @@
 
 use jiff::Timestamp;
 use rmcp::model::{Annotations, CallToolResult, ContentBlock, ImageContent, JsonObject, MetaObject, Role};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Fault, QrMode, environment_label, schema, time_words::in_words};
+use super::{Fault, QrMode, ToolName, environment_label, schema, time_words::in_words};
 use crate::qr;
-use crate::verifa::{Environment, IdempotencyKey, KeyInflection, QrCode, ResumedSession, SessionId};
+use crate::verifa::{Environment, FreshLink, IdempotencyKey, KeyInflection, LinkEndpoint, QrCode, SessionId};
 
 /// The name in a result's `_meta` that holds what programs need besides the answer.
 pub const META_KEY: &str = "io.github.verifa-mcp/capture-link";
@@ -21,8 +21,10 @@ const CLOCK_ALLOWANCE: i64 = 60;
 /// A fresh capture link and what is known about it.
 #[derive(Debug)]
 pub struct CaptureLink {
+    /// The endpoint that made it.
+    pub endpoint: LinkEndpoint,
     /// What Verifa answered.
-    pub session: ResumedSession,
+    pub fresh: FreshLink,
     /// The session that was asked for.
     pub asked_for: SessionId,
     /// The environment of the key.
@@ -51,20 +53,40 @@ struct Fields<'a> {
     #[schemars(extend("format" = "date-time"))]
     expires_at: &'a str,
     /// PNG data URL of the link's QR code.
-    #[schemars(schema_with = "text_or_null")]
+    #[schemars(schema_with = "schema::text_or_null")]
     qr_code_data_url: Option<String>,
 }
 
-/// Without a list of types, which some clients warn of.
-fn text_or_null(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"anyOf": [{"type": "string"}, {"type": "null"}]})
+/// A one-time link's fields: the same, but for the name of the session's id. The link's own id is of no use to an agent.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct OneTimeFields<'a> {
+    session_id: &'a str,
+    status: &'a str,
+    /// Single-use link for the person being verified.
+    #[schemars(extend("format" = "uri"))]
+    capture_url: &'a str,
+    #[schemars(extend("format" = "date-time"))]
+    expires_at: &'a str,
+    /// PNG data URL of the link's QR code.
+    #[schemars(schema_with = "schema::text_or_null")]
+    qr_code_data_url: Option<String>,
+}
+
+/// The fields that this server never gives.
+fn left_out(qr: QrMode) -> &'static [&'static str] {
+    if qr == QrMode::Full { &[] } else { &["qr_code_data_url"] }
 }
 
 impl CaptureLink {
-    /// The schema of [`Self::structured`].
-    pub(super) fn output_schema(qr: QrMode) -> JsonObject {
-        let left_out: &[&str] = if qr == QrMode::Full { &[] } else { &["qr_code_data_url"] };
-        schema::output_in_every_casing::<Fields<'_>>(left_out)
+    /// The schema of [`Self::structured`] after a resume.
+    pub(super) fn schema_of_resumed(qr: QrMode) -> JsonObject {
+        schema::in_every_casing(schema::without(schema::output::<Fields<'_>>(), left_out(qr)))
+    }
+
+    /// The schema of [`Self::structured`] with a one-time link.
+    pub(super) fn schema_of_one_time(qr: QrMode) -> JsonObject {
+        schema::without(schema::output::<OneTimeFields<'_>>(), left_out(qr))
     }
 
     /// The link, unless it is dead by the clock of its own answer.
@@ -72,7 +94,7 @@ impl CaptureLink {
     /// # Errors
     /// A dead link: a replayed answer outlives the token in it.
     pub(super) fn alive(self) -> Result<Self, Fault> {
-        let remaining = self.session.expires_at.remaining(self.now);
+        let remaining = self.fresh.expires_at.remaining(self.now);
         if remaining.as_secs() >= -CLOCK_ALLOWANCE {
             Ok(self)
         } else {
@@ -82,11 +104,15 @@ impl CaptureLink {
 
     /// What the agent reads, without the picture.
     pub fn text(&self) -> String {
-        let ResumedSession { id, status, capture_url, .. } = &self.session;
+        let FreshLink { session_id, status, capture_url, .. } = &self.fresh;
         let environment = environment_label(self.environment, self.emulated);
+        let done = match self.endpoint {
+            LinkEndpoint::Resume => "is resumed",
+            LinkEndpoint::OneTimeLink { .. } => "has a new one-time link",
+        };
         let mut text = format!(
-            "Session {id} ({environment}) is resumed, status \"{status}\". Capture link, works once, pass it on whole and \
-             unchanged, do not open it:\n{}\nExpires {}.\nidempotency_key used: {}",
+            "Session {session_id} ({environment}) {done}, status \"{status}\". Capture link, works once, pass it on whole \
+             and unchanged, do not open it:\n{}\nExpires {}.\nidempotency_key used: {}",
             capture_url.expose(),
             self.expiry(),
             self.idempotency_key.as_str(),
@@ -99,7 +125,7 @@ impl CaptureLink {
 
     /// When the link dies, in absolute and in relative words.
     pub fn expiry(&self) -> String {
-        let expires_at = &self.session.expires_at;
+        let expires_at = &self.fresh.expires_at;
         let absolute = expires_at.instant().strftime("%Y-%m-%d %H:%M:%S UTC");
         let remaining = expires_at.remaining(self.now);
         let relative =
@@ -109,7 +135,7 @@ impl CaptureLink {
 
     /// What must be looked at before the link is passed on: an answer for another session than was asked for.
     pub fn warning(&self) -> Option<String> {
-        let id = &self.session.id;
+        let id = &self.fresh.session_id;
         (*id != self.asked_for).then(|| {
             format!(
                 "Attention: Verifa answered for {id}, not for {}. Make sure that this is the same person before passing \
@@ -121,27 +147,27 @@ impl CaptureLink {
 
     /// The endpoint's fields in the casing that was asked for.
     pub fn structured(&self) -> Value {
-        let session = &self.session;
-        let fields = Fields {
-            id: session.id.as_str(),
-            status: session.status.as_str(),
-            capture_url: session.capture_url.expose(),
-            expires_at: session.expires_at.as_str(),
-            qr_code_data_url: session.qr_code.as_ref().map(QrCode::expose_data_url),
+        let FreshLink { session_id, status, capture_url, expires_at, qr_code } = &self.fresh;
+        let (id, status, capture_url) = (session_id.as_str(), status.as_str(), capture_url.expose());
+        let (expires_at, qr_code_data_url) = (expires_at.as_str(), qr_code.as_ref().map(QrCode::expose_data_url));
+        let mut value = match self.endpoint {
+            LinkEndpoint::Resume => json!(Fields { id, status, capture_url, expires_at, qr_code_data_url }),
+            LinkEndpoint::OneTimeLink { .. } => {
+                json!(OneTimeFields { session_id: id, status, capture_url, expires_at, qr_code_data_url })
+            }
         };
-        let mut value = json!(fields);
-        if let (Some(object), true) = (value.as_object_mut(), self.qr != QrMode::Full) {
-            object.shift_remove("qr_code_data_url");
+        if let Some(object) = value.as_object_mut() {
+            object.retain(|name, _| !left_out(self.qr).contains(&name.as_str()));
         }
         self.key_inflection.inflect_keys(value)
     }
 
     /// The QR code: Verifa's own picture, else one drawn from the link.
     pub fn picture(&self) -> Option<QrCode> {
-        self.session
+        self.fresh
             .qr_code
             .clone()
-            .or_else(|| qr::png(self.session.capture_url.expose()).map(|png| QrCode::from_png(&png)))
+            .or_else(|| qr::png(self.fresh.capture_url.expose()).map(|png| QrCode::from_png(&png)))
     }
 
     /// The result of the tool call.
@@ -156,6 +182,8 @@ impl CaptureLink {
         let mut result = CallToolResult::success(content);
         result.structured_content = Some(self.structured());
         let about = json!({
+            "tool": ToolName::of(self.endpoint).as_str(),
+            "session_id": self.fresh.session_id.as_str(),
             "environment": self.environment.as_str(),
             "emulator": self.emulated,
             "idempotency_key": self.idempotency_key.as_str(),

@@ -5,7 +5,7 @@ use std::{fmt, io};
 use jiff::SignedDuration;
 use rmcp::model::{CallToolResult, ContentBlock};
 
-use super::advice::explain;
+use super::{Setup, ToolName, advice::explain};
 use crate::verifa::{Environment, Error, Failure, SessionId};
 
 /// Why a tool call gives no result. Its `Display` is for logs.
@@ -33,13 +33,15 @@ pub enum Fault {
     #[error("not sent: the audit log cannot be written ({0})")]
     NoAuditStart(io::ErrorKind),
     /// The audit log could not take the end of a call that succeeded.
-    #[error("resumed, but withheld: the audit log cannot be written ({0})")]
+    #[error("done, but withheld: the audit log cannot be written ({0})")]
     NoAuditEnd(io::ErrorKind),
 }
 
 /// What the words depend on besides the fault.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Circumstances {
+    /// The tool that was called.
+    pub tool: ToolName,
     /// The session that was asked for.
     pub session_id: Option<SessionId>,
     /// The environment of the key.
@@ -71,9 +73,16 @@ pub struct ToolError {
     pub circumstances: Circumstances,
 }
 
-impl From<Fault> for ToolError {
-    fn from(fault: Fault) -> Self {
-        Self { fault, circumstances: Circumstances::default() }
+impl Circumstances {
+    /// What is known when no more than the tool is.
+    pub fn of(tool: ToolName) -> Self {
+        Self { tool, session_id: None, environment: None, version: VersionSent::No, agents_own_key: false }
+    }
+
+    /// The same where the operator's `Verifa-Version` goes out with every call.
+    pub(super) fn with_version_of(self, setup: &Setup) -> Self {
+        let version = if setup.verifa_version.is_some() { VersionSent::BySetting } else { VersionSent::No };
+        Self { version, ..self }
     }
 }
 

@@ -1,25 +1,42 @@
 //! The tools, as an agent sees them: a file per tool, and what they share.
 //!
-//! `arguments` reads what an agent sent, `schema` says what may be sent and what comes back, `audited` is what surrounds
-//! an exchange with Verifa, `capture_link` is the success; `failure` is why there is none, and `advice` the words for
-//! it. Nothing here knows how a call came in.
+//! `tool_name` says which there are, `definition` how they are shown, `call` carries one out. `arguments` reads what an
+//! agent sent, `exchange` surrounds the request to Verifa, `link_call` and `capture_link` are for the tools that make a
+//! link, `session_words` and `verdict` for those that look sessions up; `failure` is why there is no result, and `advice`
+//! (with `deed`) the words for it. Nothing here knows how a call came in.
 
 mod advice;
 mod arguments;
-mod audited;
+mod call;
 mod capture_link;
+mod deed;
+mod definition;
+mod exchange;
 mod failure;
+mod generate_one_time_link;
+mod get_session;
+mod link_call;
+mod list_sessions;
 pub mod resume_session;
 mod rights;
 mod schema;
+mod session_words;
 mod time_words;
+mod tool_name;
+mod verdict;
 
 use std::{fmt, sync::Arc};
 
 pub(crate) use advice::connect_words;
+pub use call::Call;
 pub use capture_link::{CaptureLink, META_KEY};
+pub use definition::definitions;
 pub use failure::{Circumstances, Fault, ToolError, VersionSent};
+pub use get_session::GetCall;
+pub use link_call::LinkCall;
+pub use list_sessions::ListCall;
 pub use rights::{Rights, Toolset, UnknownToolset};
+pub use tool_name::ToolName;
 
 use crate::{
     audit::AuditLog,

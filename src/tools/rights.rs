@@ -10,18 +10,24 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Toolset {
+    /// `list_sessions`, `get_session`
+    Lookup,
     /// `resume_session`
     Resume,
+    /// `generate_one_time_link`
+    Links,
 }
 
 impl Toolset {
     /// Every toolset.
-    pub const ALL: [Self; 1] = [Self::Resume];
+    pub const ALL: [Self; 3] = [Self::Lookup, Self::Resume, Self::Links];
 
     /// The toolset's name.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Lookup => "lookup",
             Self::Resume => "resume",
+            Self::Links => "links",
         }
     }
 }

@@ -11,19 +11,19 @@ use std::{
 use jiff::Timestamp;
 use reqwest::{
     Certificate, Method, Request, Response, Url,
-    header::{ACCEPT, CONTENT_LENGTH, DATE, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     sync::Semaphore,
     time::{Instant, sleep_until, timeout, timeout_at},
 };
 
 use super::{
-    Answer, ApiKey, BaseUrl, BodyFault, ConnectFault, Error, Failure, KeyInflection, RateLimits, Refusal,
-    ResumeRequest, ResumedSession, SetupFault,
+    Answer, ApiKey, ApiVersion, BaseUrl, BodyFault, Error, Failure, FreshLink, KeyInflection, LinkEndpoint,
+    LinkRequest, RateLimits, Refusal, Session, SessionId, SessionPage, SessionSearch, SetupFault,
     retry::{self, Decision, Progress, SHORTEST_ATTEMPT},
-    wire,
+    transport_error, wire,
 };
 
 /// The largest answer that is read, in bytes.
@@ -85,28 +85,71 @@ impl Client {
         self.proxy.as_deref()
     }
 
-    /// Resumes a session: `POST /api/v1/sessions/{session_id}/resume`, repeated within the budget.
+    /// Makes a fresh link: `POST /api/v1/sessions/{session_id}/resume` or `…/generate-one-time-link`, repeated within the
+    /// budget.
     ///
     /// `on_wait` is told of each wait, and given at most that wait's time. Dropping the future stops the request.
     ///
     /// # Errors
-    /// The last attempt's error, and whether the session may have been resumed all the same.
-    pub async fn resume<F: Future<Output = ()>>(
+    /// The last attempt's error, and whether the link may have been made all the same.
+    pub async fn fresh_link<F: Future<Output = ()>>(
         &self,
         key: &ApiKey,
-        resume: &ResumeRequest,
+        asked: &LinkRequest,
         on_wait: impl Fn(Wait) -> F,
-    ) -> Result<Answer<ResumedSession>, Failure> {
-        let url = self.settings.base_url.endpoint(&["sessions", resume.session_id.as_str(), "resume"]);
-        let mut request = request(Method::POST, url, key);
-        // Some gateways refuse a POST that does not say that it has no body.
-        set_header(&mut request, CONTENT_LENGTH.as_str(), "0");
-        set_header(&mut request, wire::KEY_INFLECTION, resume.key_inflection.as_str());
-        set_header(&mut request, wire::IDEMPOTENCY_KEY, resume.idempotency_key.as_str());
-        if let Some(version) = &resume.verifa_version {
-            set_header(&mut request, wire::VERIFA_VERSION, version.as_str());
+    ) -> Result<Answer<FreshLink>, Failure> {
+        let (path, body, read): (_, _, fn(&Value) -> _) = match asked.endpoint {
+            LinkEndpoint::Resume => ("resume", None, FreshLink::read_resumed),
+            LinkEndpoint::OneTimeLink { expires_in_minutes } => {
+                let body = json!({ "expires_in_minutes": expires_in_minutes });
+                ("generate-one-time-link", Some(body), FreshLink::read_one_time)
+            }
+        };
+        let url = self.settings.base_url.endpoint(&["sessions", asked.session_id.as_str(), path]);
+        let mut request = request(Method::POST, url, key, asked.key_inflection, asked.verifa_version.as_ref());
+        set_header(&mut request, wire::IDEMPOTENCY_KEY, asked.idempotency_key.as_str());
+        match body {
+            // Some gateways refuse a POST that does not say that it has no body.
+            None => set_header(&mut request, CONTENT_LENGTH.as_str(), "0"),
+            Some(body) => {
+                set_header(&mut request, CONTENT_TYPE.as_str(), "application/json");
+                *request.body_mut() = Some(body.to_string().into());
+            }
         }
-        self.repeat(&request, ResumedSession::read, on_wait).await
+        self.repeat(&request, read, on_wait).await
+    }
+
+    /// Looks at a session: `GET /api/v1/sessions/{session_id}`, repeated within the budget.
+    ///
+    /// # Errors
+    /// The last attempt's error.
+    pub async fn session<F: Future<Output = ()>>(
+        &self,
+        key: &ApiKey,
+        session_id: &SessionId,
+        verifa_version: Option<&ApiVersion>,
+        on_wait: impl Fn(Wait) -> F,
+    ) -> Result<Answer<Session>, Failure> {
+        let url = self.settings.base_url.endpoint(&["sessions", session_id.as_str()]);
+        let request = request(Method::GET, url, key, KeyInflection::Snake, verifa_version);
+        self.repeat(&request, Session::read, on_wait).await
+    }
+
+    /// Finds sessions: `GET /api/v1/sessions`, repeated within the budget.
+    ///
+    /// # Errors
+    /// The last attempt's error.
+    pub async fn sessions<F: Future<Output = ()>>(
+        &self,
+        key: &ApiKey,
+        search: &SessionSearch,
+        verifa_version: Option<&ApiVersion>,
+        on_wait: impl Fn(Wait) -> F,
+    ) -> Result<Answer<SessionPage>, Failure> {
+        let mut url = self.settings.base_url.endpoint(&["sessions"]);
+        url.query_pairs_mut().extend_pairs(search.parameters());
+        let request = request(Method::GET, url, key, KeyInflection::Snake, verifa_version);
+        self.repeat(&request, SessionPage::read, on_wait).await
     }
 
     /// Asks what the key may do: `GET /api/v1/rate-limits`, once.
@@ -114,8 +157,8 @@ impl Client {
     /// # Errors
     /// Why there is no usable answer.
     pub async fn rate_limits(&self, key: &ApiKey) -> Result<Answer<RateLimits>, Error> {
-        let mut request = request(Method::GET, self.settings.base_url.endpoint(&["rate-limits"]), key);
-        set_header(&mut request, wire::KEY_INFLECTION, KeyInflection::Snake.as_str());
+        let url = self.settings.base_url.endpoint(&["rate-limits"]);
+        let request = request(Method::GET, url, key, KeyInflection::Snake, None);
         self.attempt(&request, Instant::now() + self.settings.attempt_timeout, RateLimits::read).await
     }
 
@@ -177,10 +220,11 @@ impl Client {
         let permit = timeout_at(last_moment, self.permits.acquire()).await;
         let _permit = permit.ok().and_then(Result::ok).ok_or(Error::Busy)?;
         let limit = self.settings.attempt_timeout.min(deadline.saturating_duration_since(Instant::now()));
-        // A request without a body can always be cloned.
+        // A request whose body is in memory, or that has none, can always be cloned.
         let request = request.try_clone().ok_or(Error::Interrupted)?;
         let exchange = async {
-            let response = http.execute(request).await.map_err(|error| self.transport_error(&error, limit))?;
+            let response =
+                http.execute(request).await.map_err(|error| transport_error::classify(&error, limit, self.proxy()))?;
             self.read_answer(response, read, limit).await
         };
         timeout(limit, exchange).await.unwrap_or(Err(Error::TimedOut(limit)))
@@ -203,7 +247,8 @@ impl Client {
             let body = body.and_then(|body| parse(body).ok()).unwrap_or_default();
             return Err(Error::Refused(Refusal::read(status, &body, retry_after)));
         }
-        let body = read_body(&mut response).await.map_err(|error| self.transport_error(&error, limit))?;
+        let body =
+            read_body(&mut response).await.map_err(|error| transport_error::classify(&error, limit, self.proxy()))?;
         let value = parse(body).and_then(|body| read(&body)).map_err(|fault| Error::Unreadable { status, fault })?;
         let date = date.and_then(|date| Timestamp::try_from(date).ok());
         Ok(Answer { value, status, attempts: 1, date, received: Timestamp::now() })
@@ -241,27 +286,22 @@ impl Client {
         };
         builder.build().map_err(|_| SetupFault::RootCertificates)
     }
-
-    /// What a transport error means. Only its class is kept: its text holds the URL.
-    fn transport_error(&self, error: &reqwest::Error, limit: Duration) -> Error {
-        let unreachable = |fault| Error::Unreachable { fault, proxy: self.proxy.clone() };
-        if !error.is_connect() {
-            return if error.is_timeout() { Error::TimedOut(limit) } else { Error::Interrupted };
-        }
-        if error.is_dns() {
-            return unreachable(ConnectFault::Dns);
-        }
-        if let Some(tls) = cause::<rustls::Error>(error) {
-            return unreachable(tls_fault(tls));
-        }
-        unreachable(if error.is_timeout() { ConnectFault::TimedOut } else { ConnectFault::Refused })
-    }
 }
 
-fn request(method: Method, url: Url, key: &ApiKey) -> Request {
+fn request(
+    method: Method,
+    url: Url,
+    key: &ApiKey,
+    key_inflection: KeyInflection,
+    verifa_version: Option<&ApiVersion>,
+) -> Request {
     let mut request = Request::new(method, url);
     request.headers_mut().insert(wire::API_KEY, key.header());
     set_header(&mut request, ACCEPT.as_str(), "application/json");
+    set_header(&mut request, wire::KEY_INFLECTION, key_inflection.as_str());
+    if let Some(version) = verifa_version {
+        set_header(&mut request, wire::VERIFA_VERSION, version.as_str());
+    }
     request
 }
 
@@ -289,37 +329,6 @@ async fn read_body(response: &mut Response) -> reqwest::Result<Option<Vec<u8>>> 
         body.extend_from_slice(&chunk);
     }
     Ok(Some(body))
-}
-
-fn tls_fault(error: &rustls::Error) -> ConnectFault {
-    use rustls::{CertificateError, Error::InvalidCertificate};
-
-    match error {
-        InvalidCertificate(CertificateError::UnknownIssuer) => ConnectFault::UnknownAuthority,
-        InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => {
-            ConnectFault::CertificateName
-        }
-        InvalidCertificate(
-            CertificateError::Expired
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. },
-        ) => ConnectFault::CertificateDate,
-        _ => ConnectFault::Tls,
-    }
-}
-
-/// The first error of this type in the chain, looking into I/O errors, which hide what they wrap from `source`.
-fn cause<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        next = wrapped.map(|inner| inner as _).or_else(|| error.source());
-    }
-    None
 }
 
 /// The proxy that the environment names for this URL. Loopback never goes through one.

@@ -1,27 +1,34 @@
 //! Verifa's REST API as a Rust client, a library in itself: it knows nothing of MCP, of tools or of settings.
 //!
-//! `client` sends and reads, `retry` decides what is repeated, `session` and `rate_limits` are the endpoints;
-//! `credentials`, `headers`, `capture`, `base_url` and `outside_text` are values that refuse to be wrong.
+//! `client` sends and reads, `retry` decides what is repeated, `fresh_link`, `session` and `rate_limits` are the
+//! endpoints; `credentials`, `headers`, `capture`, `base_url` and `outside_text` are values that refuse to be wrong.
 
 pub mod wire;
 
+mod answer;
 mod base_url;
 mod capture;
 mod client;
 mod credentials;
+mod date_time;
 mod error;
+mod fresh_link;
 mod headers;
 mod outside_text;
 mod rate_limits;
 mod retry;
 mod session;
+mod transport_error;
 
+pub use answer::Answer;
 pub use base_url::{BaseUrl, InvalidBaseUrl};
 pub use capture::{CaptureUrl, InvalidSessionId, QrCode, SessionId, UnsafeCaptureUrl};
 pub use client::{Client, ClientSettings, Wait};
 pub use credentials::{ApiKey, Environment, InvalidApiKey, UnknownEnvironment};
+pub use date_time::DateTime;
 pub use error::{BodyFault, ConnectFault, Error, Failure, Refusal, SetupFault};
+pub use fresh_link::{FreshLink, LinkEndpoint, LinkRequest};
 pub use headers::{ApiVersion, IdempotencyKey, InvalidHeader, KeyInflection};
 pub use outside_text::OutsideText;
 pub use rate_limits::RateLimits;
-pub use session::{Answer, ExpiresAt, ResumeRequest, ResumedSession};
+pub use session::{InvalidSearch, SearchText, Session, SessionPage, SessionSearch, SessionStatus};

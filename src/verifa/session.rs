@@ -1,146 +1,236 @@
-//! Resuming a session: what is asked and what comes back (`POST /api/v1/sessions/{session_id}/resume`).
+//! Sessions as they are found and looked at (`GET /api/v1/sessions`, `GET /api/v1/sessions/{session_id}`).
 //!
-//! The answer is read tolerantly (any 2xx, any of the three casings, unknown fields) and kept strictly: what is not
-//! safe to hand on is refused here.
+//! Read sparingly: what is not needed to help somebody whose link has died (metadata, checks, IP addresses, documents, the
+//! link itself) never gets past here. The fields of a list's items are not documented, so every field but `id` may be
+//! missing.
 
-use jiff::{SignedDuration, Timestamp, civil, tz::Offset};
-use reqwest::StatusCode;
+use std::str::FromStr;
+
 use serde_json::Value;
 
-use super::{ApiVersion, BodyFault, CaptureUrl, IdempotencyKey, KeyInflection, OutsideText, QrCode, SessionId};
+use super::{BodyFault, DateTime, OutsideText, SessionId};
 
-/// A request to resume one session.
-#[derive(Debug, Clone)]
-pub struct ResumeRequest {
-    /// Path parameter `session_id`.
-    pub session_id: SessionId,
-    /// Header `Idempotency-Key`, the same for all attempts.
-    pub idempotency_key: IdempotencyKey,
-    /// Header `Verifa-Version`.
-    pub verifa_version: Option<ApiVersion>,
-    /// Header `Key-Inflection`.
-    pub key_inflection: KeyInflection,
-}
+/// How much of a text field is kept, in characters.
+const TEXT: usize = 128;
+/// How many tags are kept.
+const TAGS: usize = 20;
 
-/// A session that was resumed: the endpoint's five fields.
-#[derive(Debug, Clone)]
-pub struct ResumedSession {
+/// A session, as far as it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
     /// `id`
     pub id: SessionId,
-    /// `status`, `pending` as a rule. The documentation gives no list, so it is text.
-    pub status: OutsideText,
-    /// `capture_url`
-    pub capture_url: CaptureUrl,
-    /// `expires_at`
-    pub expires_at: ExpiresAt,
-    /// `qr_code_data_url`; `None` where it is null or not a picture that can be used.
-    pub qr_code: Option<QrCode>,
+    /// `status`. New values may come, so it is text.
+    pub status: Option<OutsideText>,
+    /// `external_ref`: what the organization calls the person or the case.
+    pub external_ref: Option<OutsideText>,
+    /// `created_at`
+    pub created_at: Option<DateTime>,
+    /// `updated_at`
+    pub updated_at: Option<DateTime>,
+    /// `token_expires_at`: when the link dies.
+    pub token_expires_at: Option<DateTime>,
+    /// `environment`, in Verifa's words.
+    pub environment: Option<OutsideText>,
+    /// `workflow_id`
+    pub workflow_id: Option<OutsideText>,
+    /// `case_id`
+    pub case_id: Option<OutsideText>,
+    /// `case_status`
+    pub case_status: Option<OutsideText>,
+    /// `retention_status`: `active`, `sensitive_redacted` or `redacted`.
+    pub retention_status: Option<OutsideText>,
+    /// `processing_attempts`
+    pub processing_attempts: Option<u64>,
+    /// `tags`
+    pub tags: Vec<OutsideText>,
 }
 
-impl ResumedSession {
-    /// Reads the endpoint's answer, its keys in snake case.
+impl Session {
+    /// Reads one session, its keys in snake case.
     ///
     /// # Errors
-    /// Names the first field that is missing or cannot be used. The picture is the only one that may.
+    /// Where there is no `id` that can be used.
     pub(super) fn read(body: &Value) -> Result<Self, BodyFault> {
-        let text = |field| body.get(field).and_then(Value::as_str).ok_or(BodyFault::Field(field));
+        let id = body.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok());
+        let text = |field| body.get(field).and_then(Value::as_str).and_then(outside);
+        let time = |field| body.get(field).and_then(Value::as_str).and_then(DateTime::read);
+        let tags = body.get("tags").and_then(Value::as_array).into_iter().flatten();
         Ok(Self {
-            id: text("id")?.parse().map_err(|_| BodyFault::Field("id"))?,
-            status: OutsideText::capped(text("status")?, 64).non_empty().ok_or(BodyFault::Field("status"))?,
-            capture_url: text("capture_url")?.parse().map_err(|_| BodyFault::UnsafeLink)?,
-            expires_at: ExpiresAt::read(text("expires_at")?).ok_or(BodyFault::Field("expires_at"))?,
-            qr_code: text("qr_code_data_url").ok().and_then(QrCode::from_data_url),
+            id: id.ok_or(BodyFault::Field("id"))?,
+            status: text("status"),
+            external_ref: text("external_ref"),
+            created_at: time("created_at"),
+            updated_at: time("updated_at"),
+            token_expires_at: time("token_expires_at"),
+            environment: text("environment"),
+            workflow_id: text("workflow_id"),
+            case_id: text("case_id"),
+            case_status: text("case_status"),
+            retention_status: text("retention_status"),
+            processing_attempts: body.get("processing_attempts").and_then(Value::as_u64),
+            tags: tags.filter_map(Value::as_str).filter_map(outside).take(TAGS).collect(),
         })
     }
 }
 
-/// When a link dies.
+fn outside(text: &str) -> Option<OutsideText> {
+    OutsideText::capped(text, TEXT).non_empty()
+}
+
+/// Some of the sessions that a search finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExpiresAt {
-    text: String,
-    instant: Timestamp,
+pub struct SessionPage {
+    /// The sessions, in Verifa's order.
+    pub sessions: Vec<Session>,
+    /// How many items were left out because their `id` cannot be used.
+    pub left_out: usize,
+    /// `pagination.total`: how many there are in all.
+    pub total: Option<u64>,
 }
 
-impl ExpiresAt {
-    /// Reads RFC 3339. A date and time without an offset is taken as UTC: the documentation says no more than
-    /// "datetime" and shows a `Z`.
-    fn read(text: &str) -> Option<Self> {
-        let as_utc = || Offset::UTC.to_timestamp(text.parse::<civil::DateTime>().ok()?).ok();
-        let instant = text.parse::<Timestamp>().ok().or_else(as_utc)?;
-        // The library reads more forms than clients do that check `format: date-time`.
-        let text = if is_rfc3339(text) { text.to_owned() } else { instant.to_string() };
-        Some(Self { text, instant })
-    }
-
-    /// The time in RFC 3339, as Verifa wrote it where it did so in this form.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The instant.
-    pub fn instant(&self) -> Timestamp {
-        self.instant
-    }
-
-    /// How long the link lives on, seen from `now`; negative when it is dead.
-    pub fn remaining(&self, now: Timestamp) -> SignedDuration {
-        self.instant.duration_since(now)
+impl SessionPage {
+    /// Reads the answer, its keys in snake case.
+    ///
+    /// # Errors
+    /// Where there is no list.
+    pub(super) fn read(body: &Value) -> Result<Self, BodyFault> {
+        let items = body.get("data").and_then(Value::as_array).ok_or(BodyFault::Field("data"))?;
+        let sessions: Vec<_> = items.iter().filter_map(|item| Session::read(item).ok()).collect();
+        let total = body.get("pagination").and_then(|it| it.get("total")).and_then(Value::as_u64);
+        Ok(Self { left_out: items.len() - sessions.len(), sessions, total })
     }
 }
 
-/// Whether a time that the library could read has the one form of RFC 3339: full, with separators and an offset.
-fn is_rfc3339(text: &str) -> bool {
-    let byte = |index: usize| text.as_bytes().get(index).copied();
-    let separated = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
-    let sign = text.len().checked_sub(6).and_then(byte);
-    let has_offset = text.ends_with('Z') || matches!(sign, Some(b'+' | b'-'));
-    has_offset && !text.contains('[') && separated.into_iter().all(|(index, separator)| byte(index) == Some(separator))
+/// What is searched for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionSearch {
+    /// `status`
+    pub status: Option<SessionStatus>,
+    /// `q`: a session id or an external reference.
+    pub query: Option<SearchText>,
+    /// `limit`, from 1 to [`Self::MAX_LIMIT`].
+    pub limit: u32,
+    /// `offset`, from 0.
+    pub offset: u32,
 }
 
-/// An answer and what came with it.
-#[derive(Debug, Clone)]
-pub struct Answer<T> {
-    /// What was asked for.
-    pub value: T,
-    /// The HTTP status, one of 2xx.
-    pub status: StatusCode,
-    /// How many requests it took.
-    pub attempts: u32,
-    /// The answer's `Date`, to compare other times of the answer with.
-    pub date: Option<Timestamp>,
-    /// This computer's time when the answer came.
-    pub received: Timestamp,
+impl SessionSearch {
+    /// The most sessions in one answer.
+    pub const MAX_LIMIT: u32 = 100;
+
+    /// The query parameters.
+    pub(super) fn parameters(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let status = self.status.as_ref().map(|status| ("status", status.0.clone()));
+        let query = self.query.as_ref().map(|query| ("q", query.0.clone()));
+        let page = [("limit", self.limit.to_string()), ("offset", self.offset.to_string())];
+        status.into_iter().chain(query).chain(page)
+    }
 }
 
-impl<T> Answer<T> {
-    /// The clock that this answer's times are measured by: Verifa's own, else this computer's.
-    pub fn now(&self) -> Timestamp {
-        self.date.unwrap_or(self.received)
+/// Text that cannot be searched for; says what is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be {0}")]
+pub struct InvalidSearch(&'static str);
+
+/// A status to search for. The documented ones are in [`Self::DOCUMENTED`]; new ones may come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionStatus(String);
+
+impl SessionStatus {
+    /// The documented statuses: the active ones, then those that end a session.
+    pub const DOCUMENTED: [&str; 9] = [
+        "pending",
+        "capturing",
+        "processing",
+        "awaiting_external",
+        "under_review",
+        "sandbox_pending",
+        "completed",
+        "expired",
+        "failed",
+    ];
+    /// The longest status, in characters. Verifa documents none.
+    pub const MAX_LENGTH: usize = 64;
+    /// What a status may be, in words.
+    pub const ALLOWED: &str = "a status such as expired or pending: lower-case letters, digits and underscores";
+}
+
+impl FromStr for SessionStatus {
+    type Err = InvalidSearch;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_word = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        let allowed = is_word && (1..=Self::MAX_LENGTH).contains(&text.len());
+        allowed.then(|| Self(text.to_owned())).ok_or(InvalidSearch(Self::ALLOWED))
+    }
+}
+
+/// A session id or an external reference to search for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchText(String);
+
+impl SearchText {
+    /// The longest text, in characters. Verifa documents none.
+    pub const MAX_LENGTH: usize = 200;
+    /// What the text may be, in words.
+    pub const ALLOWED: &str = "1 to 200 characters, a session id or an external reference";
+}
+
+impl FromStr for SearchText {
+    type Err = InvalidSearch;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        let plain = !text.is_empty() && text.chars().count() <= Self::MAX_LENGTH && !text.contains(char::is_control);
+        plain.then(|| Self(text.to_owned())).ok_or(InvalidSearch(Self::ALLOWED))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
-    fn times_come_out_in_the_one_form_of_rfc_3339() {
-        let cases = [
-            ("2099-01-01T00:00:00Z", "2099-01-01T00:00:00Z"),
-            ("2099-01-01T00:00:00.123456Z", "2099-01-01T00:00:00.123456Z"),
-            ("2099-01-01T00:00:00+02:00", "2099-01-01T00:00:00+02:00"),
-            ("2099-01-01T00:00:00", "2099-01-01T00:00:00Z"),
-            ("2099-01-01T00:00:00.5", "2099-01-01T00:00:00.5Z"),
-            ("2099-01-01 00:00:00Z", "2099-01-01T00:00:00Z"),
-            ("20990101T000000Z", "2099-01-01T00:00:00Z"),
-            ("2099-01-01T00Z", "2099-01-01T00:00:00Z"),
-            ("2099-01-01T00:00:00+01:00[Europe/Berlin]", "2098-12-31T23:00:00Z"),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(ExpiresAt::read(text).map(|it| it.as_str().to_owned()).as_deref(), Some(expected), "{text}");
+    fn a_session_is_read_sparingly_and_all_but_its_id_may_be_missing() {
+        let full = Session::read(&json!({
+            "id": "ses_1", "status": "expired", "external_ref": "a\u{202e}b", "created_at": "2026-01-01T00:00:00Z",
+            "metadata": {"name": "Jane"}, "tags": ["a", 1, "", "b"], "processing_attempts": 2, "case_id": null,
+        }))
+        .unwrap();
+        assert_eq!(full.external_ref.unwrap().as_str(), "a b");
+        assert_eq!(full.tags.iter().map(OutsideText::as_str).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!((full.processing_attempts, full.case_id), (Some(2), None));
+        let bare = Session::read(&json!({"id": "ses_1", "status": 7, "created_at": "soon"})).unwrap();
+        assert_eq!((bare.status, bare.created_at), (None, None));
+        assert_eq!(Session::read(&json!({"status": "expired"})), Err(BodyFault::Field("id")));
+        assert_eq!(Session::read(&json!({"id": "../x"})), Err(BodyFault::Field("id")));
+    }
+
+    #[test]
+    fn one_bad_item_does_not_spoil_a_page() {
+        let page = SessionPage::read(&json!({"data": [{"id": "ses_1"}, {"id": "a/b"}, 3], "pagination": {"total": 9}}));
+        let page = page.unwrap();
+        assert_eq!((page.sessions.len(), page.left_out, page.total), (1, 2, Some(9)));
+        assert_eq!(SessionPage::read(&json!({"data": []})).unwrap().total, None);
+        assert_eq!(SessionPage::read(&json!([])), Err(BodyFault::Field("data")));
+    }
+
+    #[test]
+    fn a_search_takes_what_can_be_searched_for_and_nothing_else() {
+        for status in SessionStatus::DOCUMENTED.into_iter().chain(["new_status_2"]) {
+            assert!(status.parse::<SessionStatus>().is_ok(), "{status}");
         }
-        for text in ["", "tomorrow", "2099-13-01T00:00:00Z", "4070908800"] {
-            assert_eq!(ExpiresAt::read(text), None, "{text}");
+        for status in ["", "Expired", "a b", "a&limit=1", &"a".repeat(65)] {
+            assert!(status.parse::<SessionStatus>().is_err(), "{status}");
+        }
+        for text in ["ses_1", "customer 1001 & co", "Zoë", &"ä".repeat(200)] {
+            assert!(text.parse::<SearchText>().is_ok(), "{text}");
+        }
+        for text in ["", "  ", "a\nb", &"ä".repeat(201)] {
+            assert!(text.parse::<SearchText>().is_err(), "{text}");
         }
     }
 }

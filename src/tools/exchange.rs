@@ -1,0 +1,153 @@
+//! What surrounds every exchange with Verifa: the audit log's two lines, the metrics, the log.
+//!
+//! Without the audit's `start` nothing is sent; without its `end` nothing is handed out. Neither a link nor a key is
+//! ever in any of the three.
+
+use std::time::Instant;
+
+use reqwest::StatusCode;
+use tracing::{Span, field};
+
+use super::{Caller, Fault, Setup, ToolName};
+use crate::{
+    audit::{CallStart, Outcome, RunningCall, Wire},
+    metrics::Metrics,
+    verifa::{Answer, ApiKey, Error, Failure, IdempotencyKey, SessionId, Wait},
+};
+
+/// What an exchange is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About<'a> {
+    pub(super) setup: &'a Setup,
+    pub(super) caller: &'a Caller,
+    pub(super) tool: ToolName,
+    pub(super) session_id: Option<&'a SessionId>,
+    pub(super) idempotency_key: Option<&'a IdempotencyKey>,
+}
+
+/// An exchange that may take place. Dropped before its end, it counts as cancelled.
+#[must_use]
+pub(super) struct Exchange<'a> {
+    about: About<'a>,
+    /// The key to make the call with.
+    pub(super) key: &'a ApiKey,
+    audited: Option<RunningCall<'a>>,
+    started: Instant,
+}
+
+impl<'a> About<'a> {
+    /// The span of the exchange's log lines.
+    pub(super) fn span(&self) -> Span {
+        tracing::info_span!(
+            "call",
+            tool = self.tool.as_str(),
+            session_id = self.session_id.map(SessionId::as_str),
+            attempts = field::Empty,
+            status = field::Empty,
+            milliseconds = field::Empty,
+        )
+    }
+
+    /// Begins the exchange, inside its span.
+    ///
+    /// # Errors
+    /// Where nothing may be sent: for want of a key, or of an audit log.
+    pub(super) fn begin(self) -> Result<Exchange<'a>, Fault> {
+        let Self { setup, caller, tool, session_id, idempotency_key } = self;
+        let begun = caller.key.as_ref().ok_or(Fault::NoKey).and_then(|key| {
+            let (caller, emulated, tool) = (caller.name.as_deref(), setup.emulated, tool.as_str());
+            let start = CallStart { caller, key, emulated, tool, session_id, idempotency_key };
+            let audited = setup.audit.as_ref().map(|log| log.start(start)).transpose();
+            let audited = audited.map_err(|error| Fault::NoAuditStart(error.kind()))?;
+            Ok(Exchange { about: self, key, audited, started: Instant::now() })
+        });
+        begun.inspect_err(report)
+    }
+}
+
+impl Exchange<'_> {
+    /// Counts each repetition before `on_wait` hears of it.
+    pub(super) fn counting<F: Future<Output = ()>>(&self, on_wait: impl Fn(Wait) -> F) -> impl Fn(Wait) -> F {
+        let metrics = &self.about.setup.metrics;
+        move |wait| {
+            count(metrics, Err(&wait.error));
+            metrics.upstream_repeated();
+            on_wait(wait)
+        }
+    }
+
+    /// Ends the exchange, and gives what `result` makes of the answer if it may be handed out.
+    pub(super) fn end<T, R>(
+        self,
+        answer: Result<Answer<T>, Failure>,
+        result: impl FnOnce(Answer<T>) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        count(&self.about.setup.metrics, answer.as_ref().map(|it| it.status).map_err(|failure| &failure.error));
+        let (status, attempts) = match &answer {
+            Ok(answer) => (Some(answer.status), answer.attempts),
+            Err(failure) => (failure.error.status(), failure.attempts),
+        };
+        let wire = Wire { status: status.map(|status| status.as_u16()), attempts: Some(attempts) };
+        let span = Span::current();
+        span.record("milliseconds", u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX));
+        span.record("attempts", wire.attempts).record("status", wire.status);
+
+        let result = answer.map_err(Fault::from).and_then(result);
+        let done = done(self.about.tool);
+        let outcome = result.as_ref().err().map_or(done, outcome);
+        let recorded = self.audited.map(|running| running.end(outcome, wire)).transpose();
+        let result = match (recorded, result) {
+            (Err(error), Ok(_)) => Err(Fault::NoAuditEnd(error.kind())),
+            (Err(error), Err(fault)) => {
+                tracing::error!(%error, "the audit log could not take a call's end");
+                Err(fault)
+            }
+            (Ok(_), result) => result,
+        };
+        match &result {
+            Ok(_) => tracing::info!("{}", done.as_str()),
+            Err(fault) => report(fault),
+        }
+        result
+    }
+}
+
+fn report(fault: &Fault) {
+    match fault {
+        Fault::NoAuditStart(_) | Fault::NoAuditEnd(_) => tracing::error!(%fault, "no result"),
+        fault => tracing::warn!(%fault, "no result"),
+    }
+}
+
+/// Counts a request to Verifa, where one was sent.
+fn count(metrics: &Metrics, outcome: Result<StatusCode, &Error>) {
+    match outcome {
+        Ok(status) => metrics.upstream_answered(Some(status)),
+        Err(Error::Setup(_) | Error::Busy) => {}
+        Err(error) => metrics.upstream_answered(error.status()),
+    }
+}
+
+fn done(tool: ToolName) -> Outcome {
+    match tool {
+        ToolName::ListSessions | ToolName::GetSession => Outcome::Read,
+        ToolName::ResumeSession => Outcome::Resumed,
+        ToolName::GenerateOneTimeLink => Outcome::Linked,
+    }
+}
+
+fn outcome(fault: &Fault) -> Outcome {
+    match fault {
+        Fault::Verifa(failure) if failure.may_have_succeeded => Outcome::Unknown,
+        Fault::Verifa(failure) if failure.error.status().is_some_and(|status| status.is_client_error()) => {
+            Outcome::Refused
+        }
+        Fault::DeadLink { .. } => Outcome::Withheld,
+        Fault::Verifa(_)
+        | Fault::Arguments(_)
+        | Fault::NotAllowed
+        | Fault::NoKey
+        | Fault::NoAuditStart(_)
+        | Fault::NoAuditEnd(_) => Outcome::Failed,
+    }
+}

@@ -1,0 +1,104 @@
+//! A call for a fresh capture link, whichever tool makes it: the same care and the same success for all of them.
+
+use tracing::Instrument;
+
+use super::{Caller, CaptureLink, Circumstances, Fault, Setup, ToolError, ToolName, VersionSent, exchange::About};
+use crate::verifa::{ApiVersion, IdempotencyKey, KeyInflection, LinkEndpoint, LinkRequest, SessionId, Wait};
+
+/// A call whose arguments are good. Nothing was sent yet.
+#[derive(Debug)]
+pub struct LinkCall {
+    request: LinkRequest,
+    agents_own_key: bool,
+    version: VersionSent,
+}
+
+impl LinkCall {
+    /// A call in which the agent chose neither an idempotency key nor a version.
+    pub(super) fn new(session_id: SessionId, endpoint: LinkEndpoint, setup: &Setup) -> Self {
+        let verifa_version = setup.verifa_version.clone();
+        Self {
+            agents_own_key: false,
+            version: if verifa_version.is_some() { VersionSent::BySetting } else { VersionSent::No },
+            request: LinkRequest {
+                session_id,
+                endpoint,
+                idempotency_key: IdempotencyKey::generate(),
+                verifa_version,
+                key_inflection: KeyInflection::Snake,
+            },
+        }
+    }
+
+    /// The same call with the agent's own idempotency key, where there is one.
+    pub(super) fn with_idempotency_key(mut self, key: Option<IdempotencyKey>) -> Self {
+        self.agents_own_key = key.is_some();
+        self.request.idempotency_key = key.unwrap_or(self.request.idempotency_key);
+        self
+    }
+
+    /// The same call with the version that the agent chose, where it did.
+    pub(super) fn with_version(mut self, version: Option<ApiVersion>) -> Self {
+        if version.is_some() {
+            self.version = VersionSent::ByTheAgent;
+            self.request.verifa_version = version;
+        }
+        self
+    }
+
+    /// The same call with another casing of the answer.
+    pub(super) fn with_key_inflection(mut self, key_inflection: KeyInflection) -> Self {
+        self.request.key_inflection = key_inflection;
+        self
+    }
+
+    /// Sends it. `on_wait` hears of each wait between two attempts.
+    ///
+    /// # Errors
+    /// What the agent is to read: what happened, whose move it is, what to do next.
+    pub async fn send<F: Future<Output = ()>>(
+        self,
+        setup: &Setup,
+        caller: &Caller,
+        on_wait: impl Fn(Wait) -> F,
+    ) -> Result<CaptureLink, ToolError> {
+        let LinkRequest { session_id, idempotency_key, .. } = &self.request;
+        let tool = ToolName::of(self.request.endpoint);
+        let about = About { setup, caller, tool, session_id: Some(session_id), idempotency_key: Some(idempotency_key) };
+        let link = self.exchange(about, on_wait).instrument(about.span()).await;
+        link.map_err(|fault| {
+            let circumstances = Circumstances {
+                tool,
+                session_id: Some(self.request.session_id),
+                environment: caller.environment(),
+                version: self.version,
+                agents_own_key: self.agents_own_key,
+            };
+            ToolError { fault, circumstances }
+        })
+    }
+
+    async fn exchange<F: Future<Output = ()>>(
+        &self,
+        about: About<'_>,
+        on_wait: impl Fn(Wait) -> F,
+    ) -> Result<CaptureLink, Fault> {
+        let exchange = about.begin()?;
+        let (setup, key) = (about.setup, exchange.key);
+        let answer = setup.client.fresh_link(key, &self.request, exchange.counting(on_wait)).await;
+        exchange.end(answer, |answer| {
+            let link = CaptureLink {
+                endpoint: self.request.endpoint,
+                now: answer.now(),
+                fresh: answer.value,
+                asked_for: self.request.session_id.clone(),
+                environment: key.environment(),
+                emulated: setup.emulated,
+                idempotency_key: self.request.idempotency_key.clone(),
+                key_inflection: self.request.key_inflection,
+                qr: setup.qr,
+            };
+            link.alive()
+        })
+    }
+}
