@@ -39,7 +39,7 @@ impl fmt::Display for Toolset {
 }
 
 /// Text that names no toolset.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("names no toolset; there is: {}", Toolset::ALL.map(Toolset::as_str).join(", "))]
 pub struct UnknownToolset;
 

@@ -37,7 +37,8 @@ async fn it_shows_what_a_good_key_may_do() {
     assert_eq!(findings["calls_per_minute"], 300);
     assert_eq!(findings["base_url"], emulator.url.as_str());
     assert_eq!(findings["api_version"], "2026-01-01");
-    assert_eq!(findings["tools"], json!(["resume_session"]));
+    let tools = ["list_sessions", "get_session", "resume_session", "generate_one_time_link"];
+    assert_eq!(findings["tools"], json!(tools));
     assert_eq!(findings["faults"], json!([]));
     assert!(text.starts_with("All is well: Verifa answers and accepts the key.\n"), "{text}");
     assert!(text.contains(" of 300 this minute"), "{text}");

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use serde_json::Value;
 
-use crate::program::{Client, run, stdout, text};
+use crate::program::{Client, run, stdout, text, tool_names};
 
 pub(crate) fn document(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
@@ -83,7 +83,7 @@ async fn what_mcp_json_names_runs() {
     let arguments: Vec<_> = server["args"].as_array().into_iter().flatten().map(|it| it.as_str().unwrap()).collect();
     let mut client = Client::start(&arguments, &[]).await;
     let listed = client.request("tools/list", serde_json::json!({})).await;
-    assert_eq!(listed["result"]["tools"][0]["name"], "resume_session");
+    assert!(tool_names(&listed).contains(&"resume_session"));
 }
 
 #[tokio::test]

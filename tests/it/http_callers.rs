@@ -6,9 +6,12 @@ use serde_json::{Value, json};
 
 use crate::{
     http::json_of,
-    program::{HttpServer, SANDBOX_KEY, eventually, run, stderr, stdout},
+    program::{HttpServer, SANDBOX_KEY, eventually, run, stderr, stdout, tool_names},
     upstream::{Reply, Upstream, resumed},
 };
+
+/// The tools that change nothing.
+const LOOKUP: [&str; 2] = ["list_sessions", "get_session"];
 
 fn list_tools() -> Value {
     json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
@@ -119,7 +122,7 @@ async fn tokens_name_callers_and_the_deployments_key_makes_their_calls() {
     assert_eq!(upstream.received()[0].headers["x-api-key"], "vk_live_ours");
 
     let hidden = json_of(server.post("/mcp", &list_tools()).bearer_auth(&tokens["watcher"])).await;
-    assert_eq!(hidden["result"]["tools"], json!([]));
+    assert_eq!(tool_names(&hidden), LOOKUP);
     let refused = json_of(server.resume(&tokens["watcher"], "ses_1")).await;
     assert!(refused["result"]["content"][0]["text"].as_str().unwrap().contains("switched off for you"), "{refused}");
 
@@ -138,36 +141,48 @@ async fn tokens_name_callers_and_the_deployments_key_makes_their_calls() {
 }
 
 #[tokio::test]
-async fn the_query_of_the_hosted_servers_entry_narrows() {
+async fn the_query_narrows_and_never_widens() {
     let server = HttpServer::start(&[], &[]).await;
     for (query, tools) in [
-        ("", 1),
-        ("?toolsets=sessions,cases&read_only=false", 1),
+        ("", 4),
+        ("?read_only=false", 4),
         ("?toolsets=resume", 1),
-        ("?read_only=true", 0),
+        ("?toolsets=lookup,links", 3),
+        ("?read_only=true", 2),
         ("?toolsets=resume&read_only=1", 0),
     ] {
         let answer = json_of(server.post(&format!("/mcp{query}"), &list_tools()).bearer_auth(SANDBOX_KEY)).await;
-        assert_eq!(answer["result"]["tools"].as_array().unwrap().len(), tools, "{query}");
+        assert_eq!(tool_names(&answer).len(), tools, "{query}");
     }
-    let strange = server.post("/mcp?read_only=perhaps", &list_tools()).bearer_auth(SANDBOX_KEY).send().await.unwrap();
-    assert_eq!(strange.status(), 400);
+    for (query, words) in [
+        ("read_only=perhaps", "read_only must be true or false"),
+        ("toolsets=resume,cases", "names no toolset; there is: lookup, resume, links"),
+    ] {
+        let request = server.post(&format!("/mcp?{query}"), &list_tools()).bearer_auth(SANDBOX_KEY);
+        let strange = request.send().await.unwrap();
+        assert_eq!(strange.status(), 400);
+        let told = strange.text().await.unwrap();
+        assert!(told.contains(words), "{told}");
+    }
 }
 
 #[tokio::test]
 async fn the_deployment_can_withhold_tools_from_everybody() {
     for environment in [("VERIFA_MCP_READ_ONLY", "true"), ("VERIFA_MCP_READ_ONLY", "1")] {
         let server = HttpServer::start(&[], &[environment]).await;
-        let query = "/mcp?read_only=false&toolsets=resume";
+        let query = "/mcp?read_only=false&toolsets=resume,lookup";
         let listed = json_of(server.post(query, &list_tools()).bearer_auth(SANDBOX_KEY)).await;
-        assert_eq!(listed["result"]["tools"], json!([]));
+        assert_eq!(tool_names(&listed), LOOKUP);
         let open = HttpServer::start(&["--emulator"], &[environment]).await;
         let refused = json_of(open.post("/mcp", &crate::program::resume_message("ses_demo_expired"))).await;
         assert!(refused["result"]["content"][0]["text"].as_str().unwrap().contains("switched off"), "{refused}");
     }
     let unknown = run(["http"], &[("VERIFA_MCP_TOOLSETS", "resume,cases"), ("VERIFA_MCP_READ_ONLY", "perhaps")]).await;
     assert_eq!(unknown.status.code(), Some(2));
-    assert!(stderr(&unknown).contains("VERIFA_MCP_TOOLSETS names no toolset; there is: resume; it is \"cases\""));
+    assert!(
+        stderr(&unknown)
+            .contains("VERIFA_MCP_TOOLSETS names no toolset; there is: lookup, resume, links; it is \"cases\"")
+    );
     assert!(stderr(&unknown).contains("VERIFA_MCP_READ_ONLY must be one of"), "{}", stderr(&unknown));
 }
 

@@ -15,6 +15,8 @@ mod http_callers;
 mod http_classic_sse;
 mod http_door;
 mod http_status;
+mod lookup;
+mod one_time_link;
 mod program;
 mod qr;
 mod resume_command;

@@ -242,10 +242,20 @@ impl Client {
         }
     }
 
-    /// Calls the tool and returns the call's result.
-    pub(crate) async fn resume(&mut self, arguments: Value) -> Value {
-        let params = json!({"name": "resume_session", "arguments": arguments});
+    /// Calls a tool and returns the call's result.
+    pub(crate) async fn call(&mut self, tool: &str, arguments: Value) -> Value {
+        let params = json!({"name": tool, "arguments": arguments});
         self.request("tools/call", params).await["result"].take()
+    }
+
+    pub(crate) async fn resume(&mut self, arguments: Value) -> Value {
+        self.call("resume_session", arguments).await
+    }
+
+    /// A tool's definition.
+    pub(crate) async fn definition(&mut self, tool: &str) -> Value {
+        let listed = self.request("tools/list", json!({})).await;
+        listed["result"]["tools"].as_array().unwrap().iter().find(|it| it["name"] == tool).unwrap().clone()
     }
 
     pub(crate) fn close_stdin(&mut self) {
@@ -292,6 +302,11 @@ pub(crate) async fn fetch(url: &str) -> reqwest::Response {
 }
 
 /// The text of a tool's result.
+/// The names in the answer to `tools/list`.
+pub(crate) fn tool_names(answer: &Value) -> Vec<&str> {
+    answer["result"]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect()
+}
+
 pub(crate) fn text(result: &Value) -> &str {
     result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text: {result}"))
 }
@@ -308,6 +323,10 @@ pub(crate) fn with_stable_values(check: impl FnOnce()) {
         (r"[A-Za-z0-9+/]{100,}=*", "[base64]"),
         (r"Tried \d+ times (in \d+ s|within a second)", "Tried [n] times in [n] s"),
         (r"expired \d+ \w+( \d+ \w+)? ago", "expired [a while] ago"),
+        (r"\(\d+ \w+( \d+ \w+)? ago\)", "([a while] ago)"),
+        (r"\(in \d+ \w+( \d+ \w+)?\)", "(in [a while])"),
+        (r"in \d+ days", "in [n] days"),
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "[time]"),
         (concat!("\"", env!("CARGO_PKG_VERSION"), "\""), "\"[version]\""),
     ] {
         settings.add_filter(pattern, name);

@@ -201,9 +201,7 @@ async fn a_client_that_does_not_read_stderr_holds_nothing_up() {
 #[tokio::test]
 async fn without_a_key_it_starts_lists_its_tools_and_says_what_to_do() {
     let mut client = Client::start(&[], &[]).await;
-    let listed = client.request("tools/list", json!({})).await;
-    assert_eq!(listed["result"]["tools"][0]["name"], "resume_session");
-    assert_eq!(listed["result"]["tools"][0]["title"], "Resume a Verifa session");
+    assert_eq!(client.definition("resume_session").await["title"], "Resume a Verifa session");
     let result = client.resume(json!({"session_id": "ses_1"})).await;
     assert_eq!(result["isError"], true);
     assert!(text(&result).contains("set VERIFA_API_KEY"), "{result}");

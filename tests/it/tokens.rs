@@ -159,8 +159,8 @@ async fn wrong_usage_is_exit_code_2_and_says_what_is_right() {
     let place = Place::new();
     let secret = format!("vmt_{}", "0".repeat(64));
     for (arguments, words) in [
-        (&["new", "jane", "--toolsets", "resume,everything"][..], "there is: resume"),
-        (&["new", "jane", "--toolsets", ""], "there is: resume"),
+        (&["new", "jane", "--toolsets", "resume,everything"][..], "there is: lookup, resume, links"),
+        (&["new", "jane", "--toolsets", ""], "there is: lookup, resume, links"),
         (&["new", "two words"], "1 to 64 characters"),
         (&["new", &secret], "neither a key nor a token"),
         (&["revoke", &secret], "neither a key nor a token"),

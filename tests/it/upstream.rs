@@ -73,11 +73,12 @@ pub(crate) fn resumed() -> Value {
     })
 }
 
-/// A request as it came: its first line and its headers, names in lower case.
+/// A request as it came: its first line, its headers (names in lower case) and its body.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
     pub(crate) line: String,
     pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: String,
 }
 
 #[derive(Clone)]
@@ -192,8 +193,11 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<Received>
     }
     let head = String::from_utf8(head).unwrap();
     let mut lines = head.lines();
-    let line = lines.next()?.to_owned();
+    let line = lines.next()?;
     let headers =
         lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_lowercase(), value.to_owned()));
-    Some(Received { line, headers: headers.collect() })
+    let headers: HashMap<_, _> = headers.collect();
+    let mut body = vec![0; headers.get("content-length").map_or(0, |length| length.parse().unwrap())];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(Received { line: line.to_owned(), headers, body: String::from_utf8(body).unwrap() })
 }

@@ -3,7 +3,7 @@
 //! Nothing is remembered between requests, and a configured key is never lent to a caller who brings none. Refusals are
 //! words for the person who configures the client; they never repeat what was sent.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use axum::http::{
     HeaderMap, StatusCode,
@@ -15,7 +15,7 @@ use url::form_urlencoded;
 use super::refusal::refuse;
 use crate::{
     tokens::{Holder, Tokens},
-    tools::{Caller, Rights, Toolset},
+    tools::{Caller, Rights, Toolset, UnknownToolset},
     verifa::{ApiKey, InvalidApiKey, wire},
 };
 
@@ -106,18 +106,19 @@ fn bearer(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| credentials.trim())
 }
 
-/// Reads `toolsets` and `read_only` as Verifa's own server has them. Names of its toolsets that are none of ours are
-/// passed over, so that one client entry fits both servers.
+/// Reads `toolsets` and `read_only`, named as with Verifa's own server. A name that is none of ours is refused rather than
+/// passed over: whoever wrote it wanted something that this server would not do.
 fn rights_in(query: &str) -> Result<Rights, Denied> {
     let mut rights = Rights::default();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         match name.as_ref() {
             "read_only" => rights.read_only |= read_switch(&value)?,
             "toolsets" => {
-                let ours: Vec<Toolset> = value.split(',').filter_map(|name| name.trim().parse().ok()).collect();
-                if !ours.is_empty() {
-                    let named = Rights { toolsets: Some(ours.into_iter().collect()), ..Rights::default() };
-                    rights = rights.narrowed_by(&named);
+                let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
+                let toolsets: BTreeSet<Toolset> =
+                    names.map(|name| name.parse().map_err(Denied::UnknownToolset)).collect::<Result<_, _>>()?;
+                if !toolsets.is_empty() {
+                    rights = rights.narrowed_by(&Rights { toolsets: Some(toolsets), ..Rights::default() });
                 }
             }
             _ => {}
@@ -130,7 +131,7 @@ fn read_switch(value: &str) -> Result<bool, Denied> {
     match value.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" | "" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
-        _ => Err(Denied::BadQuery),
+        _ => Err(Denied::BadReadOnly),
     }
 }
 
@@ -142,7 +143,8 @@ pub(super) enum Denied {
     BadKey(InvalidApiKey),
     NoToken,
     UnknownToken,
-    BadQuery,
+    BadReadOnly,
+    UnknownToolset(UnknownToolset),
     OtherStream,
 }
 
@@ -172,7 +174,8 @@ impl fmt::Display for Denied {
             Self::OtherStream => formatter.write_str(
                 "This stream was opened with other credentials. Send each message with those of its stream.",
             ),
-            Self::BadQuery => formatter.write_str("The query's read_only must be true or false."),
+            Self::BadReadOnly => formatter.write_str("The query's read_only must be true or false."),
+            Self::UnknownToolset(fault) => write!(formatter, "A name in the query's toolsets {fault}."),
         }
     }
 }
@@ -180,7 +183,7 @@ impl fmt::Display for Denied {
 impl IntoResponse for Denied {
     fn into_response(self) -> Response {
         let text = self.to_string();
-        if self == Self::BadQuery {
+        if matches!(self, Self::BadReadOnly | Self::UnknownToolset(_)) {
             return refuse(StatusCode::BAD_REQUEST, &text);
         }
         let mut response = refuse(StatusCode::UNAUTHORIZED, &text);
@@ -237,10 +240,13 @@ mod tests {
             ("read_only=true", Ok(false)),
             ("read_only=1&read_only=false", Ok(false)),
             ("toolsets=resume", Ok(true)),
-            ("toolsets=sessions,cases&read_only=false", Ok(true)),
-            ("toolsets=sessions%2Cresume", Ok(true)),
+            ("toolsets=lookup", Ok(false)),
+            ("toolsets=", Ok(true)),
+            ("toolsets=lookup%2C%20resume", Ok(true)),
+            ("toolsets=resume&toolsets=lookup", Ok(false)),
+            ("toolsets=sessions,resume", Err(Denied::UnknownToolset(UnknownToolset))),
             ("toolsets=resume&read_only=yes", Ok(false)),
-            ("read_only=perhaps", Err(Denied::BadQuery)),
+            ("read_only=perhaps", Err(Denied::BadReadOnly)),
             ("other=1", Ok(true)),
         ];
         for (query, expected) in cases {
