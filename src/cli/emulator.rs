@@ -7,7 +7,7 @@ use std::{
 
 use super::flags::EmulatorFlags;
 use crate::{
-    emulator::{Emulator, Options, SANDBOX_KEY, demo_sessions},
+    emulator::{Emulator, MORE_SESSIONS, Options, SANDBOX_KEY, demo_sessions},
     transport::Signals,
 };
 
@@ -37,5 +37,6 @@ fn introduce(url: &str) -> io::Result<()> {
     for (id, about) in demo_sessions() {
         writeln!(out, "  {id:<28}{about}")?;
     }
+    writeln!(out, "and {MORE_SESSIONS} more to page through, ses_demo_more_01 and so on")?;
     out.flush()
 }

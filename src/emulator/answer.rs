@@ -43,12 +43,12 @@ impl Answer {
 pub(super) struct Refusal {
     status: StatusCode,
     code: &'static str,
-    detail: String,
+    detail: Value,
     retry_after: Option<u32>,
 }
 
 impl Refusal {
-    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<Value>) -> Self {
         Self { status, code, detail: detail.into(), retry_after: None }
     }
 

@@ -1,13 +1,18 @@
 //! Everything that the emulator does although Verifa's documentation leaves it open: each assumption once, under a name.
 //!
 //! The code elsewhere in the emulator uses these names and never decides such a thing by itself, so this file is the
-//! list of what may turn out to be otherwise at Verifa. Documented behaviour does not belong here. One assumption has no
-//! name, since it is an order: `api::handle` checks the key, the headers, path and method, the idempotency key, the session.
+//! list of what may turn out to be otherwise at Verifa. Documented behaviour does not belong here, nor do values that are
+//! merely invented (`demos.rs`). Two assumptions have no name. One is an order: `api::handle` checks the key, the headers,
+//! path and method, the query or the body, the idempotency key, the session. The other is everywhere: a session's
+//! `updated_at` moves when it gets a link or another status.
+
+use std::{cmp::Ordering, ops::RangeInclusive};
 
 use axum::http::{Method, StatusCode};
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
+use serde_json::{Value, json};
 
-use super::sessions::State;
+use super::session::{Retention, State};
 use crate::verifa::KeyInflection;
 
 /// Undocumented: the `error` code of a malformed header, and of a retired version.
@@ -21,15 +26,32 @@ pub(super) const INVALID_STATE_CODE: &str = "invalid_state";
 /// Undocumented: the `error` code of a 503, and that Verifa itself (rather than a proxy) answers one.
 pub(super) const UNAVAILABLE_CODE: &str = "unavailable";
 
+/// Undocumented: the `error` code of a query or body whose fields are refused, and the status; 422 is listed for one-time
+/// links.
+pub(super) const INVALID_FIELDS_CODE: &str = "validation_error";
+pub(super) const INVALID_FIELDS: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+/// Undocumented: the `error` code of a body that is too large, and that it is answered 413.
+pub(super) const TOO_LARGE_CODE: &str = "payload_too_large";
+
+/// Undocumented: the form of a field error. Assumed: `detail` is a list of these, as many frameworks write it.
+pub(super) fn field_error(part: &str, field: &str, message: &str) -> Value {
+    json!({ "loc": [part, field], "msg": message })
+}
+
 /// Undocumented: which 2xx a resume is answered with.
 pub(super) const RESUMED: StatusCode = StatusCode::OK;
+/// Undocumented: which 2xx a new one-time link is answered with. Assumed: that of something created.
+pub(super) const ONE_TIME_LINK_MADE: StatusCode = StatusCode::CREATED;
 
-/// Undocumented: which status a session that cannot be resumed is answered with. 400 is the only one among the listed
-/// errors (400, 401, 404) that fits.
-pub(super) const NOT_RESUMABLE: StatusCode = StatusCode::BAD_REQUEST;
+/// Undocumented: which status is answered for a session that cannot be resumed, or cannot have a one-time link. 400 is the
+/// only one among the listed errors (400, 401, 404, and 422 for links) that fits.
+pub(super) const NOT_IN_THIS_STATE: StatusCode = StatusCode::BAD_REQUEST;
 
 /// Undocumented: which status a malformed `Verifa-Version`, `Key-Inflection` or `Idempotency-Key` is answered with.
 pub(super) const MALFORMED_HEADER: StatusCode = StatusCode::BAD_REQUEST;
+
+/// Undocumented: which status a body that is not JSON is answered with. (Its `Content-Type` is not looked at.)
+pub(super) const MALFORMED_BODY: StatusCode = StatusCode::BAD_REQUEST;
 
 /// Documented: an organization may have another casing than `snake`, kebab for one. Assumed: the emulator's
 /// organization is such a one, with every key, so that a client that forgets to ask is found out.
@@ -49,11 +71,83 @@ pub(super) fn expiry(now: Timestamp, lifetime: SignedDuration) -> Timestamp {
     exact.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Ceil)).unwrap_or(exact)
 }
 
-/// Documented: "an expired or abandoned session" is resumed, a completed or redacted one is not. Assumed: abandoned are
-/// `pending` and `capturing`, where the person has the next move; all other states are refused like `completed`.
-pub(super) fn is_resumable(state: State) -> bool {
-    matches!(state, State::Expired | State::Pending | State::Capturing)
+/// Documented: "an expired or abandoned session" is resumed and pending again, a completed or redacted one is refused
+/// (`None`). Assumed: abandoned are `pending` and `capturing`, where the person has the next move; all other states are
+/// refused like `completed`.
+pub(super) fn after_resume(state: State) -> Option<State> {
+    matches!(state, State::Expired | State::Pending | State::Capturing).then_some(State::Pending)
 }
+
+/// Documented: a one-time link is refused (`None`) for `completed` and `failed` sessions. Assumed: it brings an expired
+/// session back to `pending`, and leaves every other status as it is.
+pub(super) fn after_one_time_link(state: State) -> Option<State> {
+    match state {
+        State::Completed | State::Failed => None,
+        State::Expired => Some(State::Pending),
+        other => Some(other),
+    }
+}
+
+/// Undocumented: what opening a link does to its session. Assumed: a pending one is `capturing`, nothing else changes, and
+/// a session that is further on stays there.
+pub(super) fn after_opening(state: State) -> State {
+    if state == State::Pending { State::Capturing } else { state }
+}
+
+/// Undocumented: when a session expires by itself. Assumed: a pending one with its newest link. One that is being captured
+/// does not: the link was opened, so the person is in.
+pub(super) fn has_expired(state: State, token_expires_at: Option<Timestamp>, now: Timestamp) -> bool {
+    state == State::Pending && token_expires_at.is_some_and(|expires_at| now >= expires_at)
+}
+
+/// Undocumented: whether `sensitive_redacted` counts as redacted. Assumed: yes, documents and progress are gone.
+pub(super) fn is_redacted(retention: Retention) -> bool {
+    retention != Retention::Active
+}
+
+/// Undocumented: what redaction leaves of a session. Assumed: everything but metadata, IP address, checks and kind of
+/// document; the external reference stays, so that the session is still found.
+pub(super) const REDACTION_EMPTIES_PERSONAL_FIELDS: bool = true;
+
+/// Undocumented: which lifetimes a one-time link may have, in minutes. Assumed: up to a week.
+pub(super) const ONE_TIME_LINK_MINUTES: RangeInclusive<i64> = 1..=7 * 24 * 60;
+
+/// Undocumented: the lifetime of a one-time link when none is asked (null, no field, no body). Assumed: that of a
+/// resumed session's link, so the emulator's `--link-lifetime`.
+pub(super) fn default_one_time_lifetime(link_lifetime: SignedDuration) -> SignedDuration {
+    link_lifetime
+}
+
+/// Undocumented: what `status` and `id` of a one-time link are. Assumed: the link's own, since `session_id` stands beside
+/// them and the documentation speaks of an "active link".
+pub(super) const ONE_TIME_LINK_STATUS: &str = "active";
+pub(super) const ONE_TIME_LINK_ID_PREFIX: &str = "otl_";
+
+/// Documented: `capture_url` is there only while a session is `pending` or `capturing`. Assumed: it is the newest link, and
+/// only while that works.
+pub(super) fn shows_capture_url(state: State) -> bool {
+    matches!(state, State::Pending | State::Capturing)
+}
+
+/// Undocumented: the items of `checks`. Assumed: a name and a status.
+pub(super) fn check(name: &str, status: &str) -> Value {
+    json!({ "name": name, "status": status })
+}
+
+/// Documented: `q` is a session id or external reference. Assumed: a part is enough, and case does not matter.
+pub(super) fn is_found(query: &str, id: &str, external_ref: Option<&str>) -> bool {
+    let query = query.to_lowercase();
+    [Some(id), external_ref].into_iter().flatten().any(|text| text.to_lowercase().contains(&query))
+}
+
+/// Undocumented: the order of a list. Assumed: the newest session first.
+pub(super) fn listing_order(created_at: Timestamp, other: Timestamp) -> Ordering {
+    other.cmp(&created_at)
+}
+
+/// Documented: a list's `limit` is at most 100. Assumed: at least 1; what is outside is refused, as is an unknown status.
+/// Further parameters are ignored, and an empty value is none.
+pub(super) const MIN_LIST_LIMIT: u32 = 1;
 
 /// Undocumented: what consumes a token. Assumed: any GET of the link, a messenger's preview included (as documented for
 /// one-time links), but no other method.
@@ -61,11 +155,11 @@ pub(super) fn consumes_token(method: &Method) -> bool {
     method == Method::GET
 }
 
-/// Undocumented: what the parameters are that a repeated idempotency key must match. Assumed: method and path (the
-/// session id is a parameter); how the answer is to look (`Verifa-Version`, `Key-Inflection`) is not one, so a replay
-/// comes in the casing that it asks for.
-pub(super) fn parameters(method: &Method, path: &str) -> String {
-    format!("{method} {path}")
+/// Undocumented: what the parameters are that a repeated idempotency key must match. Assumed: method, path (the session id
+/// is a parameter) and the fields of the body that mean something, so that null, no field and no body are the same. How the
+/// answer is to look (`Verifa-Version`, `Key-Inflection`) is not one, so a replay comes in the casing that it asks for.
+pub(super) fn parameters(method: &Method, path: &str, fields: &Value) -> String {
+    format!("{method} {path} {fields}")
 }
 
 /// Undocumented: who shares idempotency keys. Assumed: the calls made with one API key.

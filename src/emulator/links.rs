@@ -18,6 +18,7 @@ pub(super) enum Visit {
 }
 
 struct Link {
+    session_id: String,
     expires_at: Timestamp,
     spent: Option<Visit>,
 }
@@ -32,10 +33,14 @@ impl Links {
     }
 
     /// The token of a new link.
-    pub(super) fn issue(&mut self, expires_at: Timestamp) -> String {
+    pub(super) fn issue(&mut self, session_id: &str, expires_at: Timestamp) -> String {
         let token = format!("tok_{}", Uuid::new_v4().simple());
-        self.by_token.insert(token.clone(), Link { expires_at, spent: None });
+        self.by_token.insert(token.clone(), Link { session_id: session_id.to_owned(), expires_at, spent: None });
         token
+    }
+
+    pub(super) fn session_id(&self, token: &String) -> Option<&str> {
+        self.by_token.get(token).map(|link| link.session_id.as_str())
     }
 
     /// A newer link took this one's place.
@@ -75,6 +80,10 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
+    fn issue(links: &mut Links) -> String {
+        links.issue("ses_1", later())
+    }
+
     fn later() -> Timestamp {
         Timestamp::from_second(60).unwrap()
     }
@@ -82,7 +91,7 @@ mod tests {
     #[test]
     fn a_link_works_once_and_looking_does_not_count() {
         let mut links = Links::new();
-        let token = links.issue(later());
+        let token = issue(&mut links);
         assert_eq!(links.look(&token, NOW), Visit::Welcome);
         assert_eq!(links.visit(&token, NOW), Visit::Welcome);
         assert_eq!(links.visit(&token, NOW), Visit::Used);
@@ -92,14 +101,14 @@ mod tests {
     #[test]
     fn a_link_is_dead_from_its_expiry_on() {
         let mut links = Links::new();
-        let token = links.issue(later());
+        let token = issue(&mut links);
         assert_eq!(links.visit(&token, later()), Visit::Expired);
     }
 
     #[test]
     fn a_replaced_link_says_so_unless_it_was_used_before() {
         let mut links = Links::new();
-        let (unused, used) = (links.issue(later()), links.issue(later()));
+        let (unused, used) = (issue(&mut links), issue(&mut links));
         links.visit(&used, NOW);
         links.replace(&unused);
         links.replace(&used);
@@ -110,9 +119,10 @@ mod tests {
     #[test]
     fn tokens_look_like_verifas_and_differ() {
         let mut links = Links::new();
-        let (one, other) = (links.issue(later()), links.issue(later()));
+        let (one, other) = (issue(&mut links), issue(&mut links));
         assert!(one.starts_with("tok_") && one.len() == 36);
         assert_ne!(one, other);
+        assert_eq!(links.session_id(&one), Some("ses_1"));
         assert_eq!(links.look(&"tok_made_up".to_owned(), NOW), Visit::Unknown);
     }
 }

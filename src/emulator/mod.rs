@@ -7,12 +7,14 @@
 mod answer;
 mod api;
 mod assumptions;
+mod demos;
 mod guard;
 mod idempotency;
 mod ledger;
 mod links;
 mod pages;
 mod rate_limits;
+mod session;
 mod sessions;
 
 use std::{
@@ -24,12 +26,13 @@ use std::{
 
 use axum::{
     Router,
+    extract::DefaultBodyLimit,
     routing::{any, get},
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 
-pub use sessions::demo_sessions;
+pub use demos::{MORE_SESSIONS, demo_sessions};
 
 use self::{idempotency::Idempotency, rate_limits::RateLimits, sessions::Sessions};
 use crate::verifa::wire;
@@ -97,7 +100,7 @@ impl Emulator {
         let service = Service {
             url: format!("http://{address}"),
             link_lifetime: SignedDuration::try_from(options.link_lifetime).unwrap_or(SignedDuration::MAX),
-            world: Mutex::new(World::new()),
+            world: Mutex::new(World::new(Timestamp::now())),
         };
         Ok(Self { listener, service: Arc::new(service) })
     }
@@ -121,7 +124,10 @@ fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route("/", get(pages::index))
         .route("/verify/{token}", any(pages::verify))
-        .nest_service(wire::API_PATH, any(api::answer).with_state(service.clone()))
+        .nest_service(
+            wire::API_PATH,
+            any(api::answer).layer(DefaultBodyLimit::max(api::BODY_LIMIT)).with_state(service.clone()),
+        )
         .fallback(pages::nothing_here)
         .layer(axum::middleware::from_fn(guard::answer_locals_only))
         .with_state(service)
@@ -134,6 +140,10 @@ struct Service {
 }
 
 impl Service {
+    fn capture_url(&self, token: &str) -> String {
+        format!("{}/verify/{token}", self.url)
+    }
+
     /// A handler that panicked left nothing half-done that matters here, so the lock is taken all the same.
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
@@ -148,7 +158,7 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
-        Self { sessions: Sessions::new(), idempotency: Idempotency::new(), rate_limits: RateLimits::new() }
+    fn new(now: Timestamp) -> Self {
+        Self { sessions: Sessions::new(now), idempotency: Idempotency::new(), rate_limits: RateLimits::new() }
     }
 }

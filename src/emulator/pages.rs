@@ -15,7 +15,7 @@ use axum::{
 };
 use jiff::Timestamp;
 
-use super::{SANDBOX_KEY, Service, assumptions::consumes_token, demo_sessions, links::Visit};
+use super::{MORE_SESSIONS, SANDBOX_KEY, Service, assumptions::consumes_token, demo_sessions, links::Visit};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; }
@@ -24,6 +24,7 @@ body { margin: 0; min-height: 100vh; display: grid; place-items: center; backgro
 main { box-sizing: border-box; width: min(40rem, 100% - 2rem); margin: 1rem 0; padding: 1.75rem; border-radius: 1rem;
   background: light-dark(#fff, #20242c); box-shadow: 0 1px 4px #0003; }
 h1 { margin: 0 0 .75rem; font-size: 1.5rem; line-height: 1.25; }
+h2 { margin: 1.5rem 0 .5rem; font-size: 1.1rem; line-height: 1.25; }
 small { display: inline-block; margin-bottom: 1rem; padding: .15rem .7rem; border-radius: 1rem;
   background: light-dark(#fdecc8, #4d3d14); }
 dt, pre { font: .9rem/1.5 ui-monospace, monospace; overflow-wrap: anywhere; }
@@ -31,9 +32,23 @@ dd { margin: 0 0 .6rem; opacity: .8; }
 pre { padding: .9rem; border-radius: .6rem; background: light-dark(#f4f5f7, #16181d); white-space: pre-wrap; }
 ";
 
+const ENDPOINTS: [(&str, &str); 5] = [
+    ("GET /sessions?status=&amp;q=&amp;limit=&amp;offset=", "the sessions, page by page"),
+    ("GET /sessions/{session_id}", "one session"),
+    ("POST /sessions/{session_id}/resume", "a fresh link for an expired or abandoned session"),
+    (
+        "POST /sessions/{session_id}/generate-one-time-link",
+        "a link with a chosen lifetime: {\"expires_in_minutes\": 60}",
+    ),
+    ("GET /rate-limits", "which environment the key is of, and how many calls are left"),
+];
+
 pub(super) async fn index(State(service): State<Arc<Service>>) -> Response {
     let url = &service.url;
-    let sessions: String = demo_sessions().map(|(id, about)| format!("<dt>{id}</dt><dd>{about}</dd>")).collect();
+    let list = |items: &mut dyn Iterator<Item = (&str, &str)>| -> String {
+        items.map(|(term, about)| format!("<dt>{term}</dt><dd>{about}</dd>")).collect()
+    };
+    let (endpoints, sessions) = (list(&mut ENDPOINTS.into_iter()), list(&mut demo_sessions()));
     page(
         StatusCode::OK,
         "A local Verifa API",
@@ -43,7 +58,10 @@ pub(super) async fn index(State(service): State<Arc<Service>>) -> Response {
              <pre>curl -X POST {url}/api/v1/sessions/ses_demo_expired/resume \\\n  -H \"X-API-Key: {SANDBOX_KEY}\" \
              -H \"Key-Inflection: snake\"</pre>\
              <p>Any key that begins with <code>vk_sandbox_</code> or <code>vk_live_</code> is accepted, except \
-             <code>vk_sandbox_revoked</code>. The sessions:</p><dl>{sessions}</dl>"
+             <code>vk_sandbox_revoked</code>.</p>\
+             <h2>Endpoints, below <code>/api/v1</code></h2><dl>{endpoints}</dl>\
+             <h2>Sessions, as they are at the start</h2><dl>{sessions}</dl>\
+             <p>And {MORE_SESSIONS} more, <code>ses_demo_more_01</code> and so on, to page through.</p>"
         ),
     )
 }
@@ -54,9 +72,9 @@ pub(super) async fn verify(State(service): State<Arc<Service>>, Path(token): Pat
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
-    let links = &mut service.world().sessions.links;
+    let sessions = &mut service.world().sessions;
     let now = Timestamp::now();
-    match if consumes_token(&method) { links.visit(&token, now) } else { links.look(&token, now) } {
+    match if consumes_token(&method) { sessions.open(&token, now) } else { sessions.look(&token, now) } {
         Visit::Welcome => page(
             StatusCode::OK,
             "The link works",
@@ -67,7 +85,7 @@ pub(super) async fn verify(State(service): State<Arc<Service>>, Path(token): Pat
         Visit::Used => dead("This link was already used", "It works once."),
         Visit::Expired => dead("This link has expired", "It works for a short time only."),
         Visit::Replaced => {
-            dead("This link was replaced", "The session was resumed again, and only its newest link works.")
+            dead("This link was replaced", "The session got a newer link, and only its newest link works.")
         }
         Visit::Unknown => page(
             StatusCode::NOT_FOUND,

@@ -1,208 +1,249 @@
-//! The emulator's sessions, one for every situation that a client can meet, and what resuming does to each.
+//! The emulator's sessions and their links: who is found, who gets a link, what opening it does.
 //!
-//! Pure: the time is passed in. It knows nothing of HTTP; `api.rs` puts its refusals into Verifa's words.
+//! Pure: the time is passed in. It knows nothing of HTTP; `api` puts its refusals into Verifa's words.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    assumptions::{RESUME_KILLS_OLDER_LINKS, expiry, is_resumable},
-    links::Links,
+    assumptions::{
+        RESUME_KILLS_OLDER_LINKS, after_one_time_link, after_resume, expiry, is_found, is_redacted, listing_order,
+        shows_capture_url,
+    },
+    demos,
+    links::{Links, Visit},
+    session::{Refused, Session, State},
 };
 use crate::verifa::Environment;
 
-/// The statuses that Verifa documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    Pending,
-    Capturing,
-    Processing,
-    AwaitingExternal,
-    UnderReview,
-    SandboxPending,
-    Completed,
-    Expired,
-    Failed,
+/// What a new link is for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Purpose {
+    Resume,
+    OneTimeLink,
 }
 
-impl State {
-    pub(super) const fn as_str(self) -> &'static str {
+impl Purpose {
+    fn next_state(self, state: State) -> Option<State> {
         match self {
-            Self::Pending => "pending",
-            Self::Capturing => "capturing",
-            Self::Processing => "processing",
-            Self::AwaitingExternal => "awaiting_external",
-            Self::UnderReview => "under_review",
-            Self::SandboxPending => "sandbox_pending",
-            Self::Completed => "completed",
-            Self::Expired => "expired",
-            Self::Failed => "failed",
+            Self::Resume => after_resume(state),
+            Self::OneTimeLink => after_one_time_link(state),
+        }
+    }
+
+    fn revokes_earlier_link(self) -> bool {
+        match self {
+            Self::Resume => RESUME_KILLS_OLDER_LINKS,
+            Self::OneTimeLink => true,
         }
     }
 }
 
-/// How a session begins.
-struct Demo {
-    id: &'static str,
-    state: State,
-    about: &'static str,
-    environment: Environment,
-    redacted: bool,
-    has_qr_code: bool,
-    rate_limited_calls: u8,
-    unavailable_calls: u8,
-}
-
-impl Demo {
-    const fn new(id: &'static str, state: State, about: &'static str) -> Self {
-        Self {
-            id,
-            state,
-            about,
-            environment: Environment::Sandbox,
-            redacted: false,
-            has_qr_code: true,
-            rate_limited_calls: 0,
-            unavailable_calls: 0,
-        }
-    }
-}
-
-const DEMOS: [Demo; 14] = [
-    Demo::new("ses_demo_expired", State::Expired, "its link expired: can be resumed"),
-    Demo::new("ses_demo_pending", State::Pending, "never opened: can be resumed"),
-    Demo::new("ses_demo_capturing", State::Capturing, "abandoned midway: can be resumed"),
-    Demo::new("ses_demo_processing", State::Processing, "being checked: refused"),
-    Demo::new("ses_demo_awaiting_external", State::AwaitingExternal, "waits for another service: refused"),
-    Demo::new("ses_demo_under_review", State::UnderReview, "somebody reviews it: refused"),
-    Demo::new("ses_demo_sandbox_pending", State::SandboxPending, "waits for a simulated outcome: refused"),
-    Demo::new("ses_demo_completed", State::Completed, "done: refused"),
-    Demo::new("ses_demo_failed", State::Failed, "failed: refused"),
-    Demo { redacted: true, ..Demo::new("ses_demo_redacted", State::Completed, "its data was deleted: refused") },
-    Demo {
-        has_qr_code: false,
-        ..Demo::new("ses_demo_null_qr", State::Expired, "can be resumed, without a QR code in the answer")
-    },
-    Demo {
-        rate_limited_calls: 2,
-        ..Demo::new("ses_demo_rate_limited", State::Expired, "429 for its first two calls, then can be resumed")
-    },
-    Demo {
-        unavailable_calls: 1,
-        ..Demo::new("ses_demo_unavailable", State::Expired, "503 for its first call, then can be resumed")
-    },
-    Demo {
-        environment: Environment::Live,
-        ..Demo::new("ses_demo_live", State::Expired, "of the live environment: 404 for a sandbox key")
-    },
-];
-
-/// The ids of the sessions that the emulator starts with, each with an explanation in one line.
-pub fn demo_sessions() -> impl Iterator<Item = (&'static str, &'static str)> {
-    DEMOS.iter().map(|demo| (demo.id, demo.about))
-}
-
-struct Session {
-    demo: &'static Demo,
-    state: State,
-    resume_calls: u8,
-    token: Option<String>,
-}
-
-/// What a resume hands out; the session is pending again.
-pub(super) struct Resumed {
+/// What a session got.
+#[derive(Debug)]
+pub(super) struct NewLink {
+    /// The session's state.
     pub(super) state: State,
     pub(super) token: String,
     pub(super) expires_at: Timestamp,
     pub(super) has_qr_code: bool,
 }
 
-/// Why a session was not resumed.
+/// Which sessions of a list are asked for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refused {
-    NotFound,
-    Redacted,
-    State(State),
-    RateLimited,
-    Unavailable,
+pub(super) struct Listing {
+    pub(super) state: Option<State>,
+    pub(super) query: Option<String>,
+    pub(super) limit: u32,
+    pub(super) offset: u64,
 }
 
 pub(super) struct Sessions {
     sessions: Vec<Session>,
-    pub(super) links: Links,
+    links: Links,
 }
 
 impl Sessions {
-    pub(super) fn new() -> Self {
-        let begin = |demo| Session { demo, state: demo.state, resume_calls: 0, token: None };
-        Self { sessions: DEMOS.iter().map(begin).collect(), links: Links::new() }
+    pub(super) fn new(now: Timestamp) -> Self {
+        let (mut sessions, mut links) = (demos::sessions(now), Links::new());
+        for session in sessions.iter_mut().filter(|session| session.state == State::Pending) {
+            session.token = session.token_expires_at.map(|expires_at| links.issue(&session.id, expires_at));
+        }
+        Self { sessions, links }
     }
 
-    pub(super) fn resume(
+    /// Lets time pass: whatever expires by itself has done so after this.
+    pub(super) fn pass_time(&mut self, now: Timestamp) {
+        self.sessions.iter_mut().for_each(|session| session.expire(now));
+    }
+
+    pub(super) fn get(&self, id: &str, environment: Environment) -> Option<&Session> {
+        self.sessions.iter().find(|session| session.id == id && session.environment == environment)
+    }
+
+    /// One page, and how many sessions all pages have together.
+    pub(super) fn list(&self, environment: Environment, listing: &Listing) -> (Vec<&Session>, usize) {
+        let is_asked_for = |session: &&Session| {
+            session.environment == environment
+                && listing.state.is_none_or(|state| session.state == state)
+                && listing
+                    .query
+                    .as_deref()
+                    .is_none_or(|query| is_found(query, &session.id, session.profile.external_ref.as_deref()))
+        };
+        let mut found: Vec<_> = self.sessions.iter().filter(is_asked_for).collect();
+        found.sort_by(|one, other| listing_order(one.created_at, other.created_at));
+        let total = found.len();
+        let offset = usize::try_from(listing.offset).unwrap_or(usize::MAX);
+        let limit = usize::try_from(listing.limit).unwrap_or(usize::MAX);
+        (found.into_iter().skip(offset).take(limit).collect(), total)
+    }
+
+    /// The token of the link that still brings the person in, where the API shows it.
+    pub(super) fn live_token<'a>(&self, session: &'a Session, now: Timestamp) -> Option<&'a str> {
+        let token = session.token.as_ref().filter(|_| shows_capture_url(session.state))?;
+        (self.links.look(token, now) == Visit::Welcome).then_some(token)
+    }
+
+    pub(super) fn make_link(
         &mut self,
+        purpose: Purpose,
         id: &str,
         environment: Environment,
-        link_lifetime: SignedDuration,
+        lifetime: SignedDuration,
         now: Timestamp,
-    ) -> Result<Resumed, Refused> {
+    ) -> Result<NewLink, Refused> {
         let session = self
             .sessions
             .iter_mut()
-            .find(|session| session.demo.id == id && session.demo.environment == environment)
+            .find(|session| session.id == id && session.environment == environment)
             .ok_or(Refused::NotFound)?;
-
-        let earlier_calls = session.resume_calls;
-        session.resume_calls = earlier_calls.saturating_add(1);
-        if earlier_calls < session.demo.rate_limited_calls {
-            return Err(Refused::RateLimited);
-        }
-        if earlier_calls < session.demo.unavailable_calls {
-            return Err(Refused::Unavailable);
-        }
-        if session.demo.redacted {
+        session.take_call()?;
+        if is_redacted(session.profile.retention) {
             return Err(Refused::Redacted);
         }
-        if !is_resumable(session.state) {
-            return Err(Refused::State(session.state));
-        }
+        let state = purpose.next_state(session.state).ok_or(Refused::State(session.state))?;
 
-        let expires_at = expiry(now, link_lifetime);
-        let token = self.links.issue(expires_at);
-        let older = session.token.replace(token.clone());
-        if let Some(older) = older.filter(|_| RESUME_KILLS_OLDER_LINKS) {
-            self.links.replace(&older);
+        let expires_at = expiry(now, lifetime);
+        let token = self.links.issue(id, expires_at);
+        let earlier = session.take_link(token.clone(), expires_at, state, now);
+        if let Some(earlier) = earlier.filter(|_| purpose.revokes_earlier_link()) {
+            self.links.replace(&earlier);
         }
-        session.state = State::Pending;
-        Ok(Resumed { state: session.state, token, expires_at, has_qr_code: session.demo.has_qr_code })
+        Ok(NewLink { state, token, expires_at, has_qr_code: session.quirks.has_qr_code })
+    }
+
+    /// What a visit to a link would find, without one.
+    pub(super) fn look(&self, token: &String, now: Timestamp) -> Visit {
+        self.links.look(token, now)
+    }
+
+    /// Opens a link, which uses it up and moves its session.
+    pub(super) fn open(&mut self, token: &String, now: Timestamp) -> Visit {
+        let visit = self.links.visit(token, now);
+        if visit == Visit::Welcome {
+            let id = self.links.session_id(token);
+            let session = self.sessions.iter_mut().find(|session| Some(session.id.as_str()) == id);
+            session.into_iter().for_each(|session| session.be_opened(now));
+        }
+        visit
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::links::Visit, *};
+    use super::*;
 
     const LIFETIME: SignedDuration = SignedDuration::from_mins(20);
-    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+    const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+    const AFTERWARDS: Timestamp = Timestamp::constant(1_800_000_000 + 20 * 60, 0);
 
-    fn resume(sessions: &mut Sessions, id: &str) -> Result<Resumed, Refused> {
-        sessions.resume(id, Environment::Sandbox, LIFETIME, NOW)
+    fn make(sessions: &mut Sessions, purpose: Purpose, id: &str) -> Result<NewLink, Refused> {
+        sessions.make_link(purpose, id, Environment::Sandbox, LIFETIME, NOW)
+    }
+
+    fn get<'a>(sessions: &'a Sessions, id: &str) -> &'a Session {
+        sessions.get(id, Environment::Sandbox).unwrap()
     }
 
     #[test]
     fn a_resumed_session_is_pending_with_a_fresh_link() {
-        let mut sessions = Sessions::new();
-        let resumed = resume(&mut sessions, "ses_demo_expired").ok().unwrap();
+        let mut sessions = Sessions::new(NOW);
+        let resumed = make(&mut sessions, Purpose::Resume, "ses_demo_expired").unwrap();
         assert_eq!(resumed.state, State::Pending);
-        assert_eq!(resumed.expires_at.to_string(), "1970-01-01T00:20:00Z");
-        assert_eq!(sessions.links.look(&resumed.token, NOW), Visit::Welcome);
+        assert_eq!(resumed.expires_at, AFTERWARDS);
+        assert_eq!(sessions.look(&resumed.token, NOW), Visit::Welcome);
+        let session = get(&sessions, "ses_demo_expired");
+        assert_eq!((session.state, session.updated_at), (State::Pending, NOW));
+        assert_eq!(sessions.live_token(session, NOW), Some(resumed.token.as_str()));
     }
 
     #[test]
-    fn resuming_again_replaces_the_earlier_link() {
-        let mut sessions = Sessions::new();
-        let earlier = resume(&mut sessions, "ses_demo_expired").ok().unwrap();
-        let newer = resume(&mut sessions, "ses_demo_expired").ok().unwrap();
-        assert_eq!(sessions.links.look(&earlier.token, NOW), Visit::Replaced);
-        assert_eq!(sessions.links.look(&newer.token, NOW), Visit::Welcome);
+    fn a_newer_link_replaces_the_earlier_one_whatever_both_are_for() {
+        for earlier in [Purpose::Resume, Purpose::OneTimeLink] {
+            for newer in [Purpose::Resume, Purpose::OneTimeLink] {
+                let mut sessions = Sessions::new(NOW);
+                let earlier = make(&mut sessions, earlier, "ses_demo_expired").unwrap();
+                let newer = make(&mut sessions, newer, "ses_demo_expired").unwrap();
+                assert_eq!(sessions.look(&earlier.token, NOW), Visit::Replaced);
+                assert_eq!(sessions.look(&newer.token, NOW), Visit::Welcome);
+            }
+        }
+    }
+
+    #[test]
+    fn each_state_and_purpose_has_its_next_state_or_a_refusal() {
+        use State::*;
+        let cases = [
+            ("expired", Some(Pending), Some(Pending)),
+            ("pending", Some(Pending), Some(Pending)),
+            ("capturing", Some(Pending), Some(Capturing)),
+            ("processing", None, Some(Processing)),
+            ("awaiting_external", None, Some(AwaitingExternal)),
+            ("under_review", None, Some(UnderReview)),
+            ("sandbox_pending", None, Some(SandboxPending)),
+            ("completed", None, None),
+            ("failed", None, None),
+        ];
+        for (name, resumed, with_link) in cases {
+            let id = format!("ses_demo_{name}");
+            for (purpose, expected) in [(Purpose::Resume, resumed), (Purpose::OneTimeLink, with_link)] {
+                let mut sessions = Sessions::new(NOW);
+                let before = get(&sessions, &id).state;
+                let made = make(&mut sessions, purpose, &id).map(|link| link.state);
+                assert_eq!(made, expected.ok_or(Refused::State(before)), "{purpose:?} {name}");
+                assert_eq!(get(&sessions, &id).state, expected.unwrap_or(before), "{purpose:?} {name}");
+            }
+        }
+        for purpose in [Purpose::Resume, Purpose::OneTimeLink] {
+            let refused = make(&mut Sessions::new(NOW), purpose, "ses_demo_redacted").unwrap_err();
+            assert_eq!(refused, Refused::Redacted, "{purpose:?}");
+        }
+    }
+
+    #[test]
+    fn opening_moves_a_pending_session_on_and_never_a_later_one_back() {
+        for (id, expected) in [("ses_demo_expired", State::Capturing), ("ses_demo_under_review", State::UnderReview)] {
+            let mut sessions = Sessions::new(NOW);
+            let link = make(&mut sessions, Purpose::OneTimeLink, id).unwrap();
+            assert_eq!(sessions.open(&link.token, NOW), Visit::Welcome);
+            assert_eq!(sessions.open(&link.token, NOW), Visit::Used);
+            let session = get(&sessions, id);
+            assert_eq!((session.state, sessions.live_token(session, NOW)), (expected, None));
+        }
+    }
+
+    #[test]
+    fn a_session_expires_with_its_link_unless_that_was_opened() {
+        let mut sessions = Sessions::new(NOW);
+        make(&mut sessions, Purpose::Resume, "ses_demo_expired").unwrap();
+        let opened = make(&mut sessions, Purpose::Resume, "ses_demo_null_qr").unwrap();
+        sessions.open(&opened.token, NOW);
+        sessions.pass_time(AFTERWARDS - SignedDuration::from_secs(1));
+        assert_eq!(get(&sessions, "ses_demo_expired").state, State::Pending);
+        sessions.pass_time(AFTERWARDS + LIFETIME);
+        let session = get(&sessions, "ses_demo_expired");
+        assert_eq!((session.state, session.updated_at), (State::Expired, AFTERWARDS));
+        assert_eq!(get(&sessions, "ses_demo_null_qr").state, State::Capturing);
     }
 
     #[test]
@@ -214,12 +255,10 @@ mod tests {
 
     #[test]
     fn another_environment_has_other_sessions() {
-        let mut sessions = Sessions::new();
-        assert_eq!(resume(&mut sessions, "ses_demo_live").err(), Some(Refused::NotFound));
-        assert!(sessions.resume("ses_demo_live", Environment::Live, LIFETIME, NOW).is_ok());
-        assert_eq!(
-            sessions.resume("ses_demo_expired", Environment::Live, LIFETIME, NOW).err(),
-            Some(Refused::NotFound)
-        );
+        let mut sessions = Sessions::new(NOW);
+        assert_eq!(make(&mut sessions, Purpose::Resume, "ses_demo_live").unwrap_err(), Refused::NotFound);
+        assert!(sessions.make_link(Purpose::Resume, "ses_demo_live", Environment::Live, LIFETIME, NOW).is_ok());
+        assert!(sessions.get("ses_demo_live", Environment::Sandbox).is_none());
+        assert!(sessions.get("ses_demo_expired", Environment::Live).is_none());
     }
 }

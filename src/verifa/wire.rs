@@ -6,6 +6,16 @@
 /// Where the REST API begins, below the host.
 pub const API_PATH: &str = "/api/v1";
 
+/// Last segment of the path that makes a link with a chosen lifetime.
+pub const GENERATE_ONE_TIME_LINK: &str = "generate-one-time-link";
+/// The one field of that request: whole minutes, or null.
+pub const EXPIRES_IN_MINUTES: &str = "expires_in_minutes";
+
+/// The most sessions that one page of a list may hold.
+pub const MAX_LIST_LIMIT: u32 = 100;
+/// How many sessions a page of a list holds when nothing is asked.
+pub const DEFAULT_LIST_LIMIT: u32 = 50;
+
 /// Carries the organization's secret key.
 pub const API_KEY: &str = "x-api-key";
 /// Carries the date of the API version, `YYYY-MM-DD`; absent: the version pinned to the key.

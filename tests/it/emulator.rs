@@ -4,44 +4,55 @@ use std::time::Duration;
 
 use reqwest::{
     Client, Method, RequestBuilder, Response, StatusCode,
-    header::{ALLOW, HOST, RETRY_AFTER},
+    header::{HOST, RETRY_AFTER},
 };
 use serde_json::{Value, json};
 
 use crate::program::Emulator;
 
-const KEY: &str = "vk_sandbox_test";
-const LIVE_KEY: &str = "vk_live_test";
+pub(crate) const KEY: &str = "vk_sandbox_test";
+pub(crate) const LIVE_KEY: &str = "vk_live_test";
 
 impl Emulator {
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
     }
 
-    fn resume(&self, session_id: &str) -> RequestBuilder {
+    pub(crate) fn resume(&self, session_id: &str) -> RequestBuilder {
         self.request(Method::POST, &format!("/api/v1/sessions/{session_id}/resume")).header("X-API-Key", KEY)
     }
 
-    async fn resumed(&self, session_id: &str) -> Value {
+    pub(crate) async fn resumed(&self, session_id: &str) -> Value {
         snake(self.resume(session_id)).await.1
     }
 
-    async fn open(&self, link: &Value) -> Response {
+    /// A session as `GET` tells it.
+    pub(crate) async fn session(&self, session_id: &str) -> Value {
+        let (status, body) = snake(self.get(&format!("/sessions/{session_id}"))).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        body
+    }
+
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, &format!("/api/v1{path}")).header("X-API-Key", KEY)
+    }
+
+    pub(crate) async fn open(&self, link: &Value) -> Response {
         self.client.get(link.as_str().unwrap()).send().await.unwrap()
     }
 }
 
-async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
+pub(crate) async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
     let response = request.send().await.unwrap();
     let status = response.status();
     (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap())
 }
 
-async fn snake(request: RequestBuilder) -> (StatusCode, Value) {
+pub(crate) async fn snake(request: RequestBuilder) -> (StatusCode, Value) {
     answer(request.header("Key-Inflection", "snake")).await
 }
 
-fn keys(body: &Value) -> Vec<&str> {
+pub(crate) fn keys(body: &Value) -> Vec<&str> {
     body.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
@@ -224,53 +235,6 @@ async fn the_qr_code_shows_the_link_or_is_null() {
 }
 
 #[tokio::test]
-async fn a_capture_link_opens_once() {
-    let emulator = Emulator::start(&[]).await;
-    let link = &emulator.resumed("ses_demo_expired").await["capture_url"];
-
-    let head = emulator.client.head(link.as_str().unwrap()).send().await.unwrap();
-    assert_eq!(head.status(), StatusCode::OK);
-    let post = emulator.client.post(link.as_str().unwrap()).send().await.unwrap();
-    assert_eq!(
-        (post.status(), &post.headers()[ALLOW]),
-        (StatusCode::METHOD_NOT_ALLOWED, &"GET, HEAD".parse().unwrap())
-    );
-
-    let page = emulator.open(link).await;
-    assert_eq!(page.status(), StatusCode::OK);
-    assert_eq!(page.headers()["cache-control"], "no-store");
-    assert_eq!(page.headers()["referrer-policy"], "no-referrer");
-    assert!(page.text().await.unwrap().contains("Emulator, not Verifa"));
-
-    let page = emulator.open(link).await;
-    assert_eq!(page.status(), StatusCode::GONE);
-    assert!(page.text().await.unwrap().contains("already used"));
-}
-
-#[tokio::test]
-async fn a_capture_link_expires_when_it_was_announced_to() {
-    let emulator = Emulator::start(&["--link-lifetime", "1s"]).await;
-    let link = &emulator.resumed("ses_demo_expired").await["capture_url"];
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let page = emulator.open(link).await;
-    assert_eq!(page.status(), StatusCode::GONE);
-    assert!(page.text().await.unwrap().contains("expired"));
-}
-
-#[tokio::test]
-async fn a_newer_link_replaces_the_older_and_an_unknown_one_is_not_found() {
-    let emulator = Emulator::start(&[]).await;
-    let older = emulator.resumed("ses_demo_expired").await;
-    let newer = emulator.resumed("ses_demo_expired").await;
-    let page = emulator.open(&older["capture_url"]).await;
-    assert_eq!(page.status(), StatusCode::GONE);
-    assert!(page.text().await.unwrap().contains("replaced"));
-    assert_eq!(emulator.open(&newer["capture_url"]).await.status(), StatusCode::OK);
-    let unknown = emulator.request(Method::GET, "/verify/tok_unknown").send().await.unwrap();
-    assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
-}
-
-#[tokio::test]
 async fn every_answer_says_that_it_is_the_emulators() {
     let emulator = Emulator::start(&[]).await;
     for method in [Method::GET, Method::POST, Method::HEAD] {
@@ -283,11 +247,16 @@ async fn every_answer_says_that_it_is_the_emulators() {
 }
 
 #[tokio::test]
-async fn the_index_page_lists_the_sessions() {
+async fn the_index_page_lists_the_endpoints_and_the_sessions() {
     let emulator = Emulator::start(&[]).await;
     let page = emulator.request(Method::GET, "/").send().await.unwrap().text().await.unwrap();
     for (id, about) in verifa_mcp::emulator::demo_sessions() {
         assert!(page.contains(id) && page.contains(about), "{id}");
+    }
+    for endpoint in
+        ["GET /sessions?", "GET /sessions/{session_id}", "/resume", "/generate-one-time-link", "/rate-limits"]
+    {
+        assert!(page.contains(endpoint), "{endpoint}");
     }
 }
 
@@ -328,6 +297,10 @@ async fn unknown_paths_and_wrong_methods_have_verifas_error_body() {
     for (method, path, expected, code) in [
         (Method::GET, "/api/v1/sessions/ses_demo_expired/resume", 405, "method_not_allowed"),
         (Method::POST, "/api/v1/rate-limits", 405, "method_not_allowed"),
+        (Method::POST, "/api/v1/sessions", 405, "method_not_allowed"),
+        (Method::DELETE, "/api/v1/sessions/ses_demo_expired", 405, "method_not_allowed"),
+        (Method::GET, "/api/v1/sessions/ses_demo_expired/generate-one-time-link", 405, "method_not_allowed"),
+        (Method::GET, "/api/v1/sessions/", 404, "not_found"),
         (Method::POST, "/api/v1/sessions/ses_demo_expired/resume/", 404, "not_found"),
         (Method::POST, "/api/v1/sessions//resume", 404, "not_found"),
         (Method::GET, "/api/v1/nothing", 404, "not_found"),

@@ -9,6 +9,8 @@ mod audit;
 mod check;
 mod documents;
 mod emulator;
+mod emulator_links;
+mod emulator_lookup;
 mod failures;
 mod http;
 mod http_callers;
