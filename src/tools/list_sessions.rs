@@ -19,7 +19,9 @@ use super::{
     session_words::{link_expiry, moment, quoted, verdict},
     verdict::Resumable,
 };
-use crate::verifa::{DateTime, OutsideText, SearchText, Session, SessionPage, SessionSearch, SessionStatus, Wait};
+use crate::verifa::{
+    DateTime, OutsideText, SearchText, Session, SessionPage, SessionSearch, SessionStatus, Wait, wire,
+};
 
 const DESCRIPTION: &str = "Finds Verifa sessions when you do not know the session id: search by external reference with \
     query, or by status. Gives id, status, external reference, creation, link expiry and whether each \
@@ -58,7 +60,7 @@ struct Input {
 }
 
 fn limit(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "integer", "minimum": 1, "maximum": SessionSearch::MAX_LIMIT, "default": DEFAULT_LIMIT})
+    json_schema!({"type": "integer", "minimum": 1, "maximum": wire::MAX_LIST_LIMIT, "default": DEFAULT_LIMIT})
 }
 
 fn offset(_: &mut SchemaGenerator) -> Schema {
@@ -120,7 +122,7 @@ pub(super) fn read(arguments: JsonObject, caller: &Caller) -> Result<ListCall, T
     let mut arguments = Arguments::of(ToolName::ListSessions, arguments, caller)?;
     let status = arguments.optional("status");
     let query = arguments.optional("query");
-    let limit = arguments.number("limit", 1..=SessionSearch::MAX_LIMIT).unwrap_or(DEFAULT_LIMIT);
+    let limit = arguments.number("limit", 1..=wire::MAX_LIST_LIMIT).unwrap_or(DEFAULT_LIMIT);
     let offset = arguments.number("offset", 0..=u32::MAX).unwrap_or(0);
     arguments.finish(Some(ListCall(SessionSearch { status, query, limit, offset })))
 }

@@ -101,8 +101,8 @@ impl Client {
         let (path, body, read): (_, _, fn(&Value) -> _) = match asked.endpoint {
             LinkEndpoint::Resume => ("resume", None, FreshLink::read_resumed),
             LinkEndpoint::OneTimeLink { expires_in_minutes } => {
-                let body = json!({ "expires_in_minutes": expires_in_minutes });
-                ("generate-one-time-link", Some(body), FreshLink::read_one_time)
+                let body = json!({ (wire::EXPIRES_IN_MINUTES): expires_in_minutes });
+                (wire::GENERATE_ONE_TIME_LINK, Some(body), FreshLink::read_one_time)
             }
         };
         let url = self.settings.base_url.endpoint(&["sessions", asked.session_id.as_str(), path]);

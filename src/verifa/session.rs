@@ -109,16 +109,13 @@ pub struct SessionSearch {
     pub status: Option<SessionStatus>,
     /// `q`: a session id or an external reference.
     pub query: Option<SearchText>,
-    /// `limit`, from 1 to [`Self::MAX_LIMIT`].
+    /// `limit`, from 1 to [`MAX_LIST_LIMIT`](super::wire::MAX_LIST_LIMIT).
     pub limit: u32,
     /// `offset`, from 0.
     pub offset: u32,
 }
 
 impl SessionSearch {
-    /// The most sessions in one answer.
-    pub const MAX_LIMIT: u32 = 100;
-
     /// The query parameters.
     pub(super) fn parameters(&self) -> impl Iterator<Item = (&'static str, String)> {
         let status = self.status.as_ref().map(|status| ("status", status.0.clone()));
