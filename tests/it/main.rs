@@ -10,6 +10,7 @@ mod check;
 mod documents;
 mod emulator;
 mod failures;
+mod generated;
 mod http;
 mod http_callers;
 mod http_classic_sse;
