@@ -15,6 +15,8 @@ FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /verifa-mcp /usr/local/bin/verifa-mcp
 # Under this name busybox is wget and nothing else.
 COPY --from=build /bin/busybox /usr/local/bin/wget
+# The MCP registry asks for it, to see that the image belongs to the entry of that name.
+LABEL io.modelcontextprotocol.server.name="io.github.verifa-mcp/verifa-mcp"
 USER nonroot
 EXPOSE 8787
 # In a container, others must be able to reach it. Where a key is configured, --auth must then say who may call.

@@ -8,6 +8,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
+use clap_complete::Shell;
 
 use crate::tools::Toolset;
 
@@ -41,6 +42,18 @@ pub(super) struct EmulatorFlags {
     /// How long a capture link lives, for example 20m or 30s
     #[arg(long, value_name = "DURATION", default_value = "20m", value_parser = crate::config::duration)]
     pub(super) link_lifetime: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// The shell that is to complete
+    pub(super) shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Man {
+    /// The folder, which must exist
+    pub(super) folder: PathBuf,
 }
 
 /// The settings of `http`, as text: [`crate::config`] reads them.

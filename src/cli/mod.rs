@@ -6,6 +6,7 @@
 mod check;
 mod emulator;
 mod flags;
+mod generated;
 mod http;
 mod resume;
 mod token;
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use self::flags::{Check, EmulatorFlags, Resume, Token};
+use self::flags::{Check, Completions, EmulatorFlags, Man, Resume, Token};
 pub use self::flags::{HttpSettings, Settings};
 
 use crate::{
@@ -68,6 +69,11 @@ enum Command {
     Emulator(EmulatorFlags),
     /// Make, list and revoke the tokens of callers, in a file that holds only their hashes
     Token(Token),
+    /// Print a script that lets a shell complete commands and flags
+    Completions(Completions),
+    /// Write the manual pages, one for each command, into a folder
+    #[command(hide = true)]
+    Man(Man),
 }
 
 impl Cli {
@@ -96,6 +102,8 @@ impl Cli {
     pub fn run_without_settings(&self) -> Option<anyhow::Result<ExitCode>> {
         match &self.command {
             Some(Command::Token(flags)) => Some(token::run(flags)),
+            Some(Command::Completions(flags)) => Some(generated::print_completions(flags)),
+            Some(Command::Man(flags)) => Some(generated::write_manual_pages(flags)),
             _ => None,
         }
     }
@@ -124,6 +132,8 @@ impl Cli {
             Command::Check(flags) => check::run(&flags, with_emulator(config).await?).await,
             Command::Emulator(flags) => emulator::run(&flags).await,
             Command::Token(flags) => token::run(&flags),
+            Command::Completions(flags) => generated::print_completions(&flags),
+            Command::Man(flags) => generated::write_manual_pages(&flags),
         }
     }
 }

@@ -12,6 +12,7 @@ mod emulator;
 mod emulator_links;
 mod emulator_lookup;
 mod failures;
+mod generated;
 mod http;
 mod http_callers;
 mod http_classic_sse;
