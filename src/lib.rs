@@ -3,7 +3,8 @@
 //! # The map
 //!
 //! - [`verifa`]: Verifa's REST API as a Rust client. Knows nothing of MCP.
-//! - [`tools`]: what an agent sees: arguments in, a fresh capture link or words out.
+//! - [`tools`]: what an agent sees: arguments in; sessions, a fresh capture link or words out.
+//! - [`prompts`]: what a person picks: the whole errand as a prompt for their assistant.
 //! - [`server`]: the MCP server: identity, capabilities, which tool a call goes to.
 //! - [`transport`]: how messages come in: stdio; HTTP with its door, its callers and its limits.
 //! - [`emulator`]: a local Verifa API with real HTTP, to develop, demonstrate and test against.
@@ -13,7 +14,7 @@
 //! - `qr`: draws QR codes.
 //!
 //! Arrows point one way: `transport → server → tools → audit → verifa`. A call reads like a sentence: bytes → tool
-//! arguments → [`SessionId`](verifa::SessionId) → one HTTP request → [`ResumedSession`](verifa::ResumedSession) →
+//! arguments → [`SessionId`](verifa::SessionId) → one HTTP request → [`FreshLink`](verifa::FreshLink) →
 //! [`CaptureLink`](tools::CaptureLink) → content blocks → bytes.
 
 pub mod audit;
@@ -21,6 +22,7 @@ pub mod cli;
 pub mod config;
 pub mod emulator;
 pub mod metrics;
+pub mod prompts;
 mod qr;
 pub mod server;
 pub mod telemetry;

@@ -9,8 +9,9 @@ use axum::http::request::Parts;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
-        ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities, ServerConfig, Tool,
+        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult,
+        ContentBlock, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult, ListToolsResult,
+        PaginatedRequestParams, ProgressNotificationParam, Reference, ServerCapabilities, ServerConfig, Tool,
     },
     service::RequestContext,
 };
@@ -18,6 +19,7 @@ use tracing::Instrument;
 
 use crate::{
     metrics::Metrics,
+    prompts,
     tools::{Call, Caller, Setup, ToolName, definitions, environment_label},
     verifa::{Environment, Wait},
 };
@@ -82,8 +84,9 @@ impl Server {
         };
         format!(
             "Gets people who are stuck in a Verifa identity verification moving again. When somebody's verification link \
-             has expired, call resume_session with the session's id and hand the fresh link over whole and unchanged.\
-             {environment}"
+             has expired: find their session with list_sessions unless you have its id, see with get_session why it is \
+             stuck, call resume_session, and hand the fresh link over whole and unchanged, without opening it. If about 20 \
+             minutes are too short for them, call generate_one_time_link instead.{environment}"
         )
     }
 
@@ -114,7 +117,7 @@ impl Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        ServerConfig::new(ServerCapabilities::builder().enable_completions().enable_prompts().enable_tools().build())
             .with_server_info(
                 Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")).with_title("Verifa resume"),
             )
@@ -130,6 +133,40 @@ impl ServerHandler for Server {
         result.ttl_ms = Some(0);
         result.cache_scope = Some(CacheScope::Private);
         Ok(result)
+    }
+
+    async fn list_prompts(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let mut result = ListPromptsResult::with_all_items(prompts::list(&self.caller(&context).rights));
+        result.ttl_ms = Some(0);
+        result.cache_scope = Some(CacheScope::Private);
+        Ok(result)
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let rights = &self.caller(&context).rights;
+        let prompt = prompts::get(&request.name, &request.arguments.unwrap_or_default(), rights);
+        prompt.map(GetPromptResponse::from).map_err(|fault| ErrorData::invalid_params(fault.to_string(), None))
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        match request.r#ref {
+            Reference::Prompt(prompt) if prompt.name == prompts::NAME => {
+                Ok(CompleteResult::new(prompts::complete(&request.argument.name, &request.argument.value)))
+            }
+            _ => Err(ErrorData::invalid_params(prompts::InvalidPrompt::Name.to_string(), None)),
+        }
     }
 
     async fn call_tool(

@@ -21,6 +21,7 @@ mod http_status;
 mod lookup;
 mod one_time_link;
 mod program;
+mod prompts;
 mod qr;
 mod resume_command;
 mod retries;
