@@ -15,6 +15,7 @@ mod http_callers;
 mod http_classic_sse;
 mod http_door;
 mod http_status;
+mod install;
 mod program;
 mod qr;
 mod resume_command;
