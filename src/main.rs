@@ -23,7 +23,7 @@ const GRACE: Duration = Duration::from_millis(500);
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Some(ended) = cli.run_without_settings() {
-        return ended.unwrap_or_else(|error| complain(&format!("{error:#}"), 1));
+        return ended.unwrap_or_else(failed);
     }
     let config = match Config::read(cli.settings(), cli.is_emulated(), |name| std::env::var_os(name)) {
         Ok(config) => config,
@@ -40,10 +40,12 @@ fn main() -> ExitCode {
     let ended = runtime.block_on(cli.run(config));
     // Blocking reads of stdin cannot be stopped, only left behind.
     runtime.shutdown_timeout(GRACE);
-    ended.unwrap_or_else(|error| {
-        let wrong_settings = error.is::<Faults>();
-        complain(&format!("{error:#}"), if wrong_settings { WRONG } else { 1 })
-    })
+    ended.unwrap_or_else(failed)
+}
+
+fn failed(error: anyhow::Error) -> ExitCode {
+    let wrong_settings = error.is::<Faults>();
+    complain(&format!("{error:#}"), if wrong_settings { WRONG } else { 1 })
 }
 
 fn complain(error: &dyn std::fmt::Display, code: u8) -> ExitCode {

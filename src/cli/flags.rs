@@ -10,7 +10,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 
-use crate::tools::Toolset;
+use crate::{install::Client, tools::Toolset};
 
 #[derive(Debug, Args)]
 pub(super) struct Resume {
@@ -32,6 +32,31 @@ pub(super) struct Check {
     /// Print the findings as JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Install {
+    /// The client
+    #[arg(required_unless_present = "list")]
+    pub(super) client: Option<Client>,
+    /// Print the clients and where each keeps its configuration
+    #[arg(long, conflicts_with = "client")]
+    pub(super) list: bool,
+    /// Name of the entry; with two names, two accounts stand side by side [default: verifa-mcp]
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// Write the key in VERIFA_API_KEY into the client's configuration, where others may read it
+    #[arg(long)]
+    pub(super) key_in_clear: bool,
+    /// Show the change and make none
+    #[arg(long)]
+    pub(super) print: bool,
+    /// Make the change without asking
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// Take the entry out again
+    #[arg(long)]
+    pub(super) uninstall: bool,
 }
 
 #[derive(Debug, Args)]
@@ -121,7 +146,7 @@ pub(super) enum TokenCommand {
 }
 
 /// The settings, as text: [`crate::config`] reads them, so that all faults are told at once.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct Settings {
     /// Talk to an emulator inside this process instead of Verifa: no account and no key needed
@@ -169,4 +194,65 @@ pub struct Settings {
     /// Log format: text or json [default: text]
     #[arg(long, env = "VERIFA_MCP_LOG_FORMAT", value_name = "FORMAT", global = true, hide_env_values = true)]
     pub log_format: Option<String>,
+}
+
+impl Settings {
+    /// The settings that are set, under their variables, for a client that starts the server with them. `variable` looks
+    /// those up that have no flag. The key is not among them.
+    pub(super) fn for_a_client(&self, variable: impl Fn(&str) -> Option<String>) -> Vec<(&'static str, String)> {
+        let flags = [
+            ("VERIFA_API_KEY_FILE", &self.api_key_file),
+            ("VERIFA_ENV", &self.env),
+            ("VERIFA_API_URL", &self.api_url),
+            ("VERIFA_API_VERSION", &self.api_version),
+            ("VERIFA_KEY_INFLECTION", &self.key_inflection),
+            ("VERIFA_MCP_QR", &self.qr),
+            ("VERIFA_MCP_RETRY_BUDGET", &self.retry_budget),
+            ("VERIFA_MCP_CONNECT_TIMEOUT", &self.connect_timeout),
+            ("VERIFA_MCP_ATTEMPT_TIMEOUT", &self.attempt_timeout),
+            ("VERIFA_MCP_MAX_UPSTREAM", &self.max_upstream),
+            ("VERIFA_CA_FILE", &self.ca_file),
+            ("VERIFA_MCP_AUDIT_LOG", &self.audit_log),
+            ("VERIFA_MCP_LOG", &self.log),
+            ("VERIFA_MCP_LOG_FORMAT", &self.log_format),
+        ];
+        let flags = flags.map(|(name, value)| (name, value.clone()));
+        let others = ["VERIFA_MCP_TOOLSETS", "VERIFA_MCP_READ_ONLY"].map(|name| (name, variable(name)));
+        let set = |(name, value): (_, Option<String>)| {
+            Some((name, value?.trim().to_owned())).filter(|(_, value)| !value.is_empty())
+        };
+        flags.into_iter().chain(others).filter_map(set).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches;
+
+    use super::*;
+
+    #[test]
+    fn a_client_gets_every_setting_that_is_set() {
+        let command = Settings::augment_args(clap::Command::new("settings"));
+        let settings = command.get_arguments().filter(|it| it.get_env().is_some());
+        let flags = settings.map(|it| format!("--{}= {} ", it.get_long().unwrap(), it.get_id()));
+        let words = std::iter::once("settings".to_owned()).chain(flags);
+        let matches = command.clone().get_matches_from(words);
+        let settings = Settings::from_arg_matches(&matches).unwrap();
+        let mut expected: Vec<_> = command
+            .get_arguments()
+            .filter_map(|it| Some((it.get_env()?.to_str().unwrap().to_owned(), it.get_id().to_string())))
+            .chain(["VERIFA_MCP_TOOLSETS", "VERIFA_MCP_READ_ONLY"].map(|name| (name.to_owned(), name.to_owned())))
+            .collect();
+        let for_a_client = settings.for_a_client(|name| Some(name.to_owned()));
+        let mut given: Vec<_> = for_a_client.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        expected.sort();
+        given.sort();
+        assert_eq!(given, expected);
+        let empty = Settings {
+            qr: Some(" ".to_owned()),
+            ..Settings::from_arg_matches(&command.get_matches_from([""])).unwrap()
+        };
+        assert!(!empty.for_a_client(|_| Some(String::new())).iter().any(|(name, _)| *name == "VERIFA_MCP_QR"));
+    }
 }

@@ -8,6 +8,7 @@ mod emulator;
 mod flags;
 mod generated;
 mod http;
+mod install;
 mod resume;
 mod token;
 
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use self::flags::{Check, Completions, EmulatorFlags, Man, Resume, Token};
+use self::flags::{Check, Completions, EmulatorFlags, Install, Man, Resume, Token};
 pub use self::flags::{HttpSettings, Settings};
 
 use crate::{
@@ -65,6 +66,8 @@ enum Command {
     Resume(Resume),
     /// Check the key, the connection and the clock; change nothing
     Check(Check),
+    /// Put this server into an MCP client's configuration, or take it out
+    Install(Install),
     /// Run a local Verifa API to develop and test against
     Emulator(EmulatorFlags),
     /// Make, list and revoke the tokens of callers, in a file that holds only their hashes
@@ -97,13 +100,14 @@ impl Cli {
         self.settings.emulator || matches!(self.command, Some(Command::Emulator(_)))
     }
 
-    /// Runs a command that neither speaks to Verifa nor serves anybody, so that no setting may stand in its way; none
-    /// where the command is another.
+    /// Runs a command that neither speaks to Verifa nor serves anybody, so that settings only matter where it says so;
+    /// none where the command is another.
     pub fn run_without_settings(&self) -> Option<anyhow::Result<ExitCode>> {
         match &self.command {
             Some(Command::Token(flags)) => Some(token::run(flags)),
             Some(Command::Completions(flags)) => Some(generated::print_completions(flags)),
             Some(Command::Man(flags)) => Some(generated::write_manual_pages(flags)),
+            Some(Command::Install(flags)) => Some(install::run(flags, &self.settings)),
             _ => None,
         }
     }
@@ -131,6 +135,7 @@ impl Cli {
             Command::Resume(flags) => resume::run(&flags, &with_emulator(config).await?).await,
             Command::Check(flags) => check::run(&flags, with_emulator(config).await?).await,
             Command::Emulator(flags) => emulator::run(&flags).await,
+            Command::Install(flags) => install::run(&flags, &self.settings),
             Command::Token(flags) => token::run(&flags),
             Command::Completions(flags) => generated::print_completions(&flags),
             Command::Man(flags) => generated::write_manual_pages(&flags),

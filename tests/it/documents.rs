@@ -58,7 +58,7 @@ async fn the_settings_in_the_help_and_in_the_readme_are_the_same() {
 async fn the_documents_name_no_variable_that_does_not_exist() {
     let (general, http) = (run(["--help"], &[]).await, run(["http", "--help"], &[]).await);
     let known = &variables(stdout(&general)) | &variables(stdout(&http));
-    for name in ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+    for name in ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/clients.md"] {
         let text = document(name);
         let unknown: Vec<_> = variables(&text).difference(&known).copied().collect();
         assert!(unknown.is_empty(), "{name}: {unknown:?}");
@@ -96,5 +96,31 @@ async fn the_readme_shows_what_an_agent_reads() {
     for line in told.lines() {
         let shown = changing.iter().find(|start| line.starts_with(**start)).copied().unwrap_or(line);
         assert!(readme.lines().any(|it| it.starts_with(shown)), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn every_installation_that_the_page_of_clients_shows_can_be_asked_for() {
+    let page = document("docs/clients.md");
+    let output = run(["install", "--help"], &[]).await;
+    let help = stdout(&output);
+    let commands: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("verifa-mcp install ")).collect();
+    for command in &commands {
+        let unknown: Vec<_> = flags(command).difference(&flags(help)).copied().collect();
+        assert!(unknown.is_empty(), "{command}: {unknown:?}");
+    }
+    let list = run(["install", "--list"], &[("HOME", "/home/jane")]).await;
+    for client in stdout(&list).lines().map(|line| line.split_whitespace().next().unwrap()) {
+        assert!(commands.iter().any(|command| command.split(' ').next() == Some(client)), "{client}");
+    }
+}
+
+#[test]
+fn the_json_on_the_page_of_clients_is_json() {
+    let page = document("docs/clients.md");
+    let blocks: Vec<_> = page.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        assert!(serde_json::from_str::<Value>(block).is_ok(), "{block}");
     }
 }

@@ -18,6 +18,7 @@ mod http_callers;
 mod http_classic_sse;
 mod http_door;
 mod http_status;
+mod install;
 mod lookup;
 mod one_time_link;
 mod program;

@@ -1,0 +1,158 @@
+//! Edits a TOML configuration and keeps everything else in it as it was: text in, text out.
+
+use serde_json::{Map, Value};
+use toml_edit::{Array, DocumentMut, Item, Table, TableLike, value};
+
+use super::{entry::ENVIRONMENT, plan::Fault};
+
+const SERVERS: &str = "mcp_servers";
+
+/// The entry of this name, if there is one.
+pub(super) fn find(text: &str, name: &str) -> Result<Option<Value>, Fault> {
+    let document = parse(text)?;
+    Ok(document.get(SERVERS).and_then(|servers| servers.as_table_like()?.get(name)).map(json))
+}
+
+/// Puts the entry in, or these fields into the one that is there.
+pub(super) fn put(text: &str, name: &str, fields: &Map<String, Value>) -> Result<String, Fault> {
+    let mut document = parse(text)?;
+    let entry = table(table(document.as_table_mut(), SERVERS, SERVERS, true)?, name, SERVERS, false)?;
+    for (field, new) in fields {
+        if entry.get(field).map(json).as_ref() != Some(new) {
+            entry.insert(field, item(new));
+        }
+    }
+    if !fields.contains_key(ENVIRONMENT) {
+        entry.remove(ENVIRONMENT);
+    }
+    Ok(with_line_ends_of(text, &document))
+}
+
+/// Takes the entry out.
+pub(super) fn take(text: &str, name: &str) -> Result<String, Fault> {
+    let mut document = parse(text)?;
+    if let Some(servers) = document.get_mut(SERVERS).and_then(Item::as_table_like_mut) {
+        servers.remove(name);
+    }
+    Ok(with_line_ends_of(text, &document))
+}
+
+fn parse(text: &str) -> Result<DocumentMut, Fault> {
+    text.parse().map_err(|error: toml_edit::TomlError| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        Fault::Syntax { language: "TOML", line: before.matches('\n').count() + 1 }
+    })
+}
+
+/// The table of this name, made where there is none; a header of its own only where it is not `implicit`.
+fn table<'a>(
+    within: &'a mut dyn TableLike,
+    name: &str,
+    fault: &'static str,
+    implicit: bool,
+) -> Result<&'a mut dyn TableLike, Fault> {
+    if !within.contains_key(name) {
+        let mut made = Table::new();
+        made.set_implicit(implicit);
+        within.insert(name, Item::Table(made));
+    }
+    within.get_mut(name).and_then(Item::as_table_like_mut).ok_or(Fault::Shape(fault, "a table of tables"))
+}
+
+fn item(new: &Value) -> Item {
+    match new {
+        Value::Object(fields) => {
+            let mut table = Table::new();
+            for (name, field) in fields {
+                table.insert(name, item(field));
+            }
+            Item::Table(table)
+        }
+        Value::Array(values) => value(values.iter().filter_map(Value::as_str).collect::<Array>()),
+        other => value(other.as_str().unwrap_or_default()),
+    }
+}
+
+/// As much of a value as an entry of ours has: text, lists and tables.
+fn json(item: &Item) -> Value {
+    if let Some(text) = item.as_str() {
+        Value::from(text)
+    } else if let Some(values) = item.as_array() {
+        values.iter().map(|value| json(&Item::Value(value.clone()))).collect()
+    } else if let Some(table) = item.as_table_like() {
+        Value::Object(table.iter().map(|(name, item)| (name.to_owned(), json(item))).collect())
+    } else {
+        Value::from(item.to_string().trim())
+    }
+}
+
+/// The library ends lines as Unix does.
+fn with_line_ends_of(text: &str, document: &DocumentMut) -> String {
+    let edited = document.to_string();
+    if text.contains("\r\n") { edited.replace("\r\n", "\n").replace('\n', "\r\n") } else { edited }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields() -> Map<String, Value> {
+        let fields = json!({"command": "C:\\verifa-mcp.exe", "args": ["stdio"], "env": {"VERIFA_ENV": "sandbox"}});
+        fields.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn a_file_that_is_empty_or_missing_becomes_one_with_an_entry() {
+        let whole = r#"[mcp_servers.verifa-mcp]
+command = 'C:\verifa-mcp.exe'
+args = ["stdio"]
+
+[mcp_servers.verifa-mcp.env]
+VERIFA_ENV = "sandbox"
+"#;
+        assert_eq!(put("", "verifa-mcp", &fields()).unwrap(), whole);
+    }
+
+    #[test]
+    fn everything_else_stays_to_the_byte() {
+        let others = [
+            "# mine\nmodel = \"x\"   # why\n\n[mcp_servers.other]\ncommand = 'x'\n\n[mcp_servers.other.env]\nA = \"b\"\n",
+            "model = \"x\"\r\n\r\n[mcp_servers.other]\r\ncommand = \"x\"\r\n",
+            "[mcp_servers]\nother = { command = \"x\" }\n",
+            "mcp_servers = { other = { command = \"x\" } }\n",
+            "[mcp_servers.other]\ncommand = \"x\"\n\n[projects.\"/home/x\"]\ntrust_level = \"trusted\"\n# the end\n",
+        ];
+        for text in others {
+            let with = put(text, "verifa-mcp", &fields()).unwrap();
+            assert_eq!(find(&with, "verifa-mcp").unwrap(), Some(Value::Object(fields())), "{with}");
+            assert_eq!(put(&with, "verifa-mcp", &fields()).unwrap(), with);
+            assert_eq!(with.matches('\n').count() == with.matches("\r\n").count(), text.contains('\r'));
+            assert_eq!(take(&with, "verifa-mcp").unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn an_entry_that_is_there_is_renewed_field_by_field() {
+        let old = "[mcp_servers.verifa-mcp]\ncommand = \"old\" # mine\nstartup_timeout_sec = 20\n\n[mcp_servers.verifa-mcp.env]\nA = \"b\"\n";
+        let new = "[mcp_servers.verifa-mcp]\ncommand = \"new\"\nstartup_timeout_sec = 20\n";
+        let fields = json!({"command": "new"});
+        assert_eq!(put(old, "verifa-mcp", fields.as_object().unwrap()).unwrap(), new);
+    }
+
+    #[test]
+    fn what_is_broken_or_of_another_form_is_told() {
+        let cases = [
+            ("a = 1\nb = = 2\n", "is not TOML that can be read, at line 2"),
+            ("mcp_servers = 1\n", "has another form than it should: mcp_servers is not a table of tables"),
+            (
+                "[mcp_servers]\nverifa-mcp = 1\n",
+                "has another form than it should: mcp_servers is not a table of tables",
+            ),
+        ];
+        for (text, words) in cases {
+            assert_eq!(put(text, "verifa-mcp", &fields()).unwrap_err().to_string(), words, "{text}");
+        }
+    }
+}
