@@ -90,6 +90,7 @@ impl Config {
         let connect_timeout = duration(&settings.connect_timeout, "VERIFA_MCP_CONNECT_TIMEOUT");
         let attempt_timeout = duration(&settings.attempt_timeout, "VERIFA_MCP_ATTEMPT_TIMEOUT");
         let max_upstream = reader.text(settings.max_upstream.as_deref(), "VERIFA_MCP_MAX_UPSTREAM", max_upstream);
+        let connect_ahead = reader.text(settings.connect_ahead.as_deref(), "VERIFA_MCP_CONNECT_AHEAD", switch);
         let verifa_version = reader.text(settings.api_version.as_deref(), "VERIFA_API_VERSION", parsed);
         let key_inflection = reader.text(settings.key_inflection.as_deref(), "VERIFA_KEY_INFLECTION", parsed);
         let qr = reader.text(settings.qr.as_deref(), "VERIFA_MCP_QR", qr_mode);
@@ -106,6 +107,7 @@ impl Config {
                 connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(5)),
                 attempt_timeout: attempt_timeout.unwrap_or(Duration::from_secs(10)),
                 max_upstream: max_upstream.unwrap_or(64),
+                connect_ahead: connect_ahead.unwrap_or(true),
             },
             verifa_version,
             key_inflection: key_inflection.unwrap_or_default(),

@@ -10,10 +10,11 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult,
-        ContentBlock, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult, ListToolsResult,
-        PaginatedRequestParams, ProgressNotificationParam, Reference, ServerCapabilities, ServerConfig, Tool,
+        ContentBlock, DiscoverResult, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
+        ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, Reference, ServerCapabilities,
+        ServerConfig, Tool,
     },
-    service::RequestContext,
+    service::{NotificationContext, RequestContext},
 };
 use tracing::Instrument;
 
@@ -95,6 +96,14 @@ impl Server {
         of_request(context).unwrap_or(&self.caller)
     }
 
+    /// Lets the connection to Verifa be opened while the user still thinks, where a key is configured to use it with.
+    fn connect_ahead(&self) {
+        if self.caller.key.is_some() {
+            let setup = self.setup.clone();
+            tokio::spawn(async move { setup.client.connect_ahead().await });
+        }
+    }
+
     /// Carries a call out; `None` where there is no such tool.
     async fn call(
         &self,
@@ -122,6 +131,16 @@ impl ServerHandler for Server {
                 Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")).with_title("Verifa resume"),
             )
             .with_instructions(self.instructions())
+    }
+
+    async fn on_initialized(&self, _context: NotificationContext<RoleServer>) {
+        self.connect_ahead();
+    }
+
+    /// What clients of the newest revision begin with, instead of `initialize`.
+    async fn discover(&self, _context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        self.connect_ahead();
+        Ok(DiscoverResult::from_server_info(self.supported_protocol_versions().into_owned(), self.get_info()))
     }
 
     async fn list_tools(

@@ -182,6 +182,9 @@ pub struct Settings {
     /// Most requests to Verifa at once [default: 64]
     #[arg(long, env = "VERIFA_MCP_MAX_UPSTREAM", value_name = "NUMBER", global = true, hide_env_values = true)]
     pub max_upstream: Option<String>,
+    /// Whether to open the connection to Verifa ahead of the first call: true or false [default: true]
+    #[arg(long, env = "VERIFA_MCP_CONNECT_AHEAD", value_name = "BOOL", global = true, hide_env_values = true)]
+    pub connect_ahead: Option<String>,
     /// PEM file with certificate authorities to trust besides the system's
     #[arg(long, env = "VERIFA_CA_FILE", value_name = "FILE", global = true, hide_env_values = true)]
     pub ca_file: Option<String>,
@@ -211,6 +214,7 @@ impl Settings {
             ("VERIFA_MCP_CONNECT_TIMEOUT", &self.connect_timeout),
             ("VERIFA_MCP_ATTEMPT_TIMEOUT", &self.attempt_timeout),
             ("VERIFA_MCP_MAX_UPSTREAM", &self.max_upstream),
+            ("VERIFA_MCP_CONNECT_AHEAD", &self.connect_ahead),
             ("VERIFA_CA_FILE", &self.ca_file),
             ("VERIFA_MCP_AUDIT_LOG", &self.audit_log),
             ("VERIFA_MCP_LOG", &self.log),

@@ -1,12 +1,9 @@
-//! The HTTP client: sends one request for one call, repeats it where that helps, and reads what comes back.
+//! The API's client: sends one request for one call, repeats it where that helps, and reads what comes back.
 //!
 //! It never follows a redirect (the key would go along), never reads more than a mebibyte, and never logs a URL, a
 //! header or a body.
 
-use std::{
-    sync::OnceLock,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use reqwest::{
@@ -21,7 +18,8 @@ use tokio::{
 
 use super::{
     Answer, ApiKey, ApiVersion, BaseUrl, BodyFault, Error, Failure, FreshLink, KeyInflection, LinkEndpoint,
-    LinkRequest, RateLimits, Refusal, Session, SessionId, SessionPage, SessionSearch, SetupFault,
+    LinkRequest, RateLimits, Refusal, Session, SessionId, SessionPage, SessionSearch,
+    http::Http,
     retry::{self, Decision, Progress, SHORTEST_ATTEMPT},
     transport_error, wire,
 };
@@ -44,6 +42,8 @@ pub struct ClientSettings {
     pub attempt_timeout: Duration,
     /// Requests at once.
     pub max_upstream: usize,
+    /// Whether a connection is opened ahead of the first request.
+    pub connect_ahead: bool,
 }
 
 /// A wait between two attempts.
@@ -61,18 +61,16 @@ pub struct Wait {
 #[derive(Debug)]
 pub struct Client {
     settings: ClientSettings,
-    proxy: Option<String>,
-    // Made when first needed: loading root certificates is half of a cold start.
-    http: OnceLock<Result<reqwest::Client, SetupFault>>,
+    http: Http,
     permits: Semaphore,
 }
 
 impl Client {
     /// A client that has not connected yet.
     pub fn new(settings: ClientSettings) -> Self {
-        let proxy = proxy_of(&settings.base_url);
+        let http = Http::new(&settings);
         let permits = Semaphore::new(settings.max_upstream);
-        Self { settings, proxy, http: OnceLock::new(), permits }
+        Self { settings, http, permits }
     }
 
     /// What this client was made of.
@@ -82,7 +80,15 @@ impl Client {
 
     /// The proxy that requests go through, as `host:port`.
     pub fn proxy(&self) -> Option<&str> {
-        self.proxy.as_deref()
+        self.http.proxy()
+    }
+
+    /// Opens a connection ahead of the first request, so that its user need not wait for DNS and TLS. Nothing comes of it
+    /// where a request was sent before, the connection is not encrypted, or the settings say no.
+    pub async fn connect_ahead(&self) {
+        if self.settings.connect_ahead {
+            self.http.connect_ahead(&self.settings.base_url, self.settings.attempt_timeout).await;
+        }
     }
 
     /// Makes a fresh link: `POST /api/v1/sessions/{session_id}/resume` or `…/generate-one-time-link`, repeated within the
@@ -214,7 +220,7 @@ impl Client {
         deadline: Instant,
         read: fn(&Value) -> Result<T, BodyFault>,
     ) -> Result<Answer<T>, Error> {
-        let http = self.http.get_or_init(|| self.make_http()).as_ref().map_err(|fault| Error::Setup(*fault))?;
+        let http = self.http.get().map_err(Error::Setup)?;
         // A permit that is free is taken even at the last moment; one to wait for must leave time for the attempt.
         let last_moment = deadline.checked_sub(SHORTEST_ATTEMPT).unwrap_or(deadline);
         let permit = timeout_at(last_moment, self.permits.acquire()).await;
@@ -254,37 +260,12 @@ impl Client {
         Ok(Answer { value, status, attempts: 1, date, received: Timestamp::now() })
     }
 
-    /// Shorter than any attempt, so that an attempt without a connection is known to have sent nothing.
-    fn connect_timeout(&self) -> Duration {
-        let attempt = self.settings.attempt_timeout.min(self.settings.retry_budget);
-        self.settings.connect_timeout.min(attempt.mul_f64(0.9))
-    }
-
     /// The time that another attempt needs to be worth its while.
     fn shortest_attempt(&self, error: &Error) -> Duration {
         match error {
-            Error::Unreachable { .. } => self.connect_timeout().max(SHORTEST_ATTEMPT),
+            Error::Unreachable { .. } => self.http.connect_timeout().max(SHORTEST_ATTEMPT),
             _ => SHORTEST_ATTEMPT,
         }
-    }
-
-    fn make_http(&self) -> Result<reqwest::Client, SetupFault> {
-        let base_url = &self.settings.base_url;
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(self.connect_timeout())
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never());
-        if base_url.is_loopback() {
-            builder = builder.no_proxy();
-        }
-        builder = if base_url.is_https() {
-            builder.tls_certs_merge(self.settings.extra_authorities.clone())
-        } else {
-            // No certificate is ever looked at, so a computer without any will do.
-            builder.tls_certs_only([])
-        };
-        builder.build().map_err(|_| SetupFault::RootCertificates)
     }
 }
 
@@ -329,14 +310,4 @@ async fn read_body(response: &mut Response) -> reqwest::Result<Option<Vec<u8>>> 
         body.extend_from_slice(&chunk);
     }
     Ok(Some(body))
-}
-
-/// The proxy that the environment names for this URL. Loopback never goes through one.
-fn proxy_of(base_url: &BaseUrl) -> Option<String> {
-    if base_url.is_loopback() {
-        return None;
-    }
-    let uri = base_url.as_str().parse().ok()?;
-    let proxy = hyper_util::client::proxy::matcher::Matcher::from_env().intercept(&uri)?;
-    proxy.uri().authority().map(ToString::to_string)
 }

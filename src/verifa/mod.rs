@@ -1,6 +1,6 @@
 //! Verifa's REST API as a Rust client, a library in itself: it knows nothing of MCP, of tools or of settings.
 //!
-//! `client` sends and reads, `retry` decides what is repeated, `fresh_link`, `session` and `rate_limits` are the
+//! `client` sends and reads (through `http`), `retry` decides what is repeated, `fresh_link`, `session` and `rate_limits` are the
 //! endpoints; `credentials`, `headers`, `capture`, `base_url` and `outside_text` are values that refuse to be wrong.
 
 pub mod wire;
@@ -14,6 +14,7 @@ mod date_time;
 mod error;
 mod fresh_link;
 mod headers;
+mod http;
 mod outside_text;
 mod rate_limits;
 mod retry;

@@ -14,7 +14,7 @@ use tokio_rustls::{
 };
 
 use crate::{
-    program::{Client, run, stdout, text},
+    program::{Client, SANDBOX_KEY, run, stdout, text},
     upstream::{Reply, Upstream},
 };
 
@@ -119,7 +119,29 @@ async fn an_extra_authority_is_trusted_and_an_unknown_one_is_not() {
     let unknown = resume(&url, &[("VERIFA_CA_FILE", &Authority::new().file)]).await;
     assert!(text(&unknown).contains("its certificate comes from an unknown authority"), "{unknown}");
     assert!(text(&unknown).contains("VERIFA_CA_FILE") && text(&unknown).contains("The session was not resumed."));
-    assert_eq!(upstream.received().len(), 1);
+    assert_eq!(upstream.received().iter().filter(|it| it.line.starts_with("POST ")).count(), 1);
+}
+
+#[tokio::test]
+async fn the_connection_is_opened_ahead_without_the_key_unless_a_setting_says_no() {
+    let authority = Authority::new();
+    let start = async |settings: &[(&str, &str)]| {
+        let upstream = Upstream::always([Reply::resumed()]).await;
+        let url = format!("https://localhost:{}", authority.serve(&upstream, "localhost", |_| ()).await);
+        let settings = [settings, &[("VERIFA_CA_FILE", authority.file.as_str()), ("VERIFA_API_URL", &url)]].concat();
+        (Client::start(&[], &settings).await, upstream)
+    };
+    let key = ("VERIFA_API_KEY", SANDBOX_KEY);
+    // Those that must not connect have had their chance when the last one has.
+    let (_keyless, unasked) = start(&[]).await;
+    let (_off, silent) = start(&[key, ("VERIFA_MCP_CONNECT_AHEAD", "false")]).await;
+    let (mut client, upstream) = start(&[key]).await;
+    upstream.arrival().await;
+    let opened = &upstream.received()[0];
+    assert_eq!(opened.line, "HEAD / HTTP/1.1");
+    assert!(!format!("{opened:?}").contains(SANDBOX_KEY) && !opened.headers.contains_key("x-api-key"), "{opened:?}");
+    assert!(unasked.received().is_empty() && silent.received().is_empty());
+    assert_eq!(client.resume(json!({"session_id": "ses_1"})).await["isError"], false);
 }
 
 #[tokio::test]
