@@ -10,13 +10,15 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
-        ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities, ServerConfig, Tool,
+        ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProgressNotificationParam,
+        ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities, ServerConfig, Tool,
     },
     service::RequestContext,
 };
 use tracing::Instrument;
 
 use crate::{
+    app,
     metrics::Metrics,
     tools::{Caller, Setup, environment_label, resume_session},
     verifa::{Environment, Wait},
@@ -116,7 +118,12 @@ impl Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        let capabilities = ServerCapabilities::builder()
+            .enable_extensions_with(app::extension())
+            .enable_resources()
+            .enable_tools()
+            .build();
+        ServerConfig::new(capabilities)
             .with_server_info(
                 Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")).with_title("Verifa resume"),
             )
@@ -132,6 +139,33 @@ impl ServerHandler for Server {
         result.ttl_ms = Some(0);
         result.cache_scope = Some(CacheScope::Private);
         Ok(result)
+    }
+
+    async fn list_resources(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let mut result = ListResourcesResult::with_all_items(vec![app::resource()]);
+        result.ttl_ms = Some(0);
+        result.cache_scope = Some(CacheScope::Public);
+        Ok(result)
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        if request.uri != app::URI {
+            let data = serde_json::json!({"uri": request.uri});
+            return Err(ErrorData::resource_not_found(
+                "unknown resource; resources/list names those that exist",
+                Some(data),
+            ));
+        }
+        let result = ReadResourceResult::new(vec![app::contents()]);
+        Ok(result.with_ttl_ms(0).with_cache_scope(CacheScope::Public).into())
     }
 
     async fn call_tool(

@@ -156,6 +156,8 @@ impl CaptureLink {
         let mut result = CallToolResult::success(content);
         result.structured_content = Some(self.structured());
         let about = json!({
+            "tool": super::resume_session::NAME,
+            "session_id": self.session.id.as_str(),
             "environment": self.environment.as_str(),
             "emulator": self.emulated,
             "idempotency_key": self.idempotency_key.as_str(),

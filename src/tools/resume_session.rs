@@ -17,6 +17,7 @@ use super::{
     environment_label, schema,
 };
 use crate::{
+    app,
     metrics::Metrics,
     verifa::{
         Answer, ApiKey, ApiVersion, Error, IdempotencyKey, KeyInflection, ResumeRequest, ResumedSession, SessionId,
@@ -104,6 +105,7 @@ pub fn definition(setup: &Setup, caller: &Caller) -> Tool {
         .with_title(title)
         .with_raw_output_schema(CaptureLink::output_schema(setup.qr).into())
         .with_annotations(hints)
+        .with_meta(app::tool_meta())
 }
 
 /// What a call asks for.
