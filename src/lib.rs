@@ -5,6 +5,7 @@
 //! - [`verifa`]: Verifa's REST API as a Rust client. Knows nothing of MCP.
 //! - [`tools`]: what an agent sees: arguments in; sessions, a fresh capture link or words out.
 //! - [`prompts`]: what a person picks: the whole errand as a prompt for their assistant.
+//! - [`app`]: what a person sees: the card that shows a capture link, in hosts that show such things.
 //! - [`server`]: the MCP server: identity, capabilities, which tool a call goes to.
 //! - [`transport`]: how messages come in: stdio; HTTP with its door, its callers and its limits.
 //! - [`emulator`]: a local Verifa API with real HTTP, to develop, demonstrate and test against.
@@ -18,6 +19,7 @@
 //! arguments → [`SessionId`](verifa::SessionId) → one HTTP request → [`FreshLink`](verifa::FreshLink) →
 //! [`CaptureLink`](tools::CaptureLink) → content blocks → bytes.
 
+pub mod app;
 pub mod audit;
 pub mod cli;
 pub mod config;

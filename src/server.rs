@@ -11,7 +11,8 @@ use rmcp::{
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult,
         ContentBlock, DiscoverResult, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
-        ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, Reference, ServerCapabilities,
+        ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProgressNotificationParam,
+        ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Reference, ServerCapabilities,
         ServerConfig, Tool,
     },
     service::{NotificationContext, RequestContext},
@@ -19,6 +20,7 @@ use rmcp::{
 use tracing::Instrument;
 
 use crate::{
+    app,
     metrics::Metrics,
     prompts,
     tools::{Call, Caller, Setup, ToolName, definitions, environment_label},
@@ -126,7 +128,14 @@ impl Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_completions().enable_prompts().enable_tools().build())
+        let capabilities = ServerCapabilities::builder()
+            .enable_extensions_with(app::extension())
+            .enable_completions()
+            .enable_prompts()
+            .enable_resources()
+            .enable_tools()
+            .build();
+        ServerConfig::new(capabilities)
             .with_server_info(
                 Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")).with_title("Verifa resume"),
             )
@@ -186,6 +195,33 @@ impl ServerHandler for Server {
             }
             _ => Err(ErrorData::invalid_params(prompts::InvalidPrompt::Name.to_string(), None)),
         }
+    }
+
+    async fn list_resources(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let mut result = ListResourcesResult::with_all_items(vec![app::resource()]);
+        result.ttl_ms = Some(0);
+        result.cache_scope = Some(CacheScope::Public);
+        Ok(result)
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        if request.uri != app::URI {
+            let data = serde_json::json!({"uri": request.uri});
+            return Err(ErrorData::resource_not_found(
+                "unknown resource; resources/list names those that exist",
+                Some(data),
+            ));
+        }
+        let result = ReadResourceResult::new(vec![app::contents()]);
+        Ok(result.with_ttl_ms(0).with_cache_scope(CacheScope::Public).into())
     }
 
     async fn call_tool(

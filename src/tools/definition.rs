@@ -5,6 +5,7 @@ use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use super::{
     Caller, Setup, ToolName, environment_label, generate_one_time_link, get_session, list_sessions, resume_session,
 };
+use crate::app;
 
 /// What only one tool has.
 pub(super) struct Parts {
@@ -37,9 +38,10 @@ pub fn definitions(setup: &Setup, caller: &Caller) -> [Tool; ToolName::ALL.len()
             .destructive(false)
             .idempotent(!tool.writes())
             .open_world(true);
-        Tool::new(tool.as_str(), parts.description, parts.input)
+        let definition = Tool::new(tool.as_str(), parts.description, parts.input)
             .with_title(title)
             .with_raw_output_schema(parts.output.into())
-            .with_annotations(hints)
+            .with_annotations(hints);
+        if tool.writes() { definition.with_meta(app::tool_meta()) } else { definition }
     })
 }

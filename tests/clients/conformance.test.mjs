@@ -15,6 +15,7 @@ const SCENARIOS = {
   "server-initialize": [OLDER, OLD],
   ping: [OLDER, OLD],
   "tools-list": [OLDER, OLD, NEW],
+  "resources-list": [OLDER, OLD, NEW],
   "dns-rebinding-protection": [OLD, NEW],
   "server-sse-multiple-streams": [NEW],
   "server-stateless": [NEW],
@@ -31,8 +32,9 @@ const LEFT_OUT = [
   { why: "they call tools of the reference server's", names: [/^tools-call-/, /^json-schema-/, /^elicitation-/] },
   { why: "the same, to be asked back", names: [/^input-required-result-(basic|multi|request|non-tool|result-type)/] },
   { why: "the same", names: [/^input-required-result-(tampered-state|capability-check)/] },
+  { why: "they read resources of the reference server's", names: [/^resources-(read|templates|(un)?subscribe)/] },
   { why: "needs a tool with an argument in a header", names: [/^http-custom-header-/] },
-  { why: "no such thing is offered", names: [/^resources-/, /^prompts-/, /^logging-/, /^completion-/] },
+  { why: "no such thing is offered", names: [/^prompts-/, /^logging-/, /^completion-/] },
   { why: "they look at sessions, and there are none", names: [/^server-session-lifecycle$/, /^server-sse-polling$/] },
   { why: "extensions that are not offered", names: [/^tasks-/, /^sep-2640-skills-/] },
 ];

@@ -5,6 +5,7 @@
 //! every other file is one part of what users rely on.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail")]
 
+mod app;
 mod audit;
 mod check;
 mod documents;
