@@ -63,12 +63,12 @@ async function servePages() {
   return server;
 }
 
+export const launchBrowser = () =>
+  chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--no-first-run", ...QUIET] });
+
 // Starts what all cards need. Returns a function that shows one.
 export async function startHost() {
-  const [browser, server] = await Promise.all([
-    chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--no-first-run", ...QUIET] }),
-    servePages(),
-  ]);
+  const [browser, server] = await Promise.all([launchBrowser(), servePages()]);
   const origin = `http://127.0.0.1:${server.address().port}`;
   const stop = async () => {
     await browser.close();
