@@ -132,6 +132,10 @@ pub struct Settings {
     /// How QR codes are handed over: full (image and field), image or none [default: full]
     #[arg(long, env = "VERIFA_MCP_QR", value_name = "MODE", global = true, hide_env_values = true)]
     pub qr: Option<String>,
+    /// Before which calls that write the user is asked, through their MCP client: never, live (those with a live key) or
+    /// always; `verifa-mcp resume` asks nobody [default: never]
+    #[arg(long, env = "VERIFA_MCP_CONFIRM", value_name = "WHEN", global = true, hide_env_values = true)]
+    pub confirm: Option<String>,
     /// Longest time for all attempts of one call together [default: 20s]
     #[arg(long, env = "VERIFA_MCP_RETRY_BUDGET", value_name = "DURATION", global = true, hide_env_values = true)]
     pub retry_budget: Option<String>,

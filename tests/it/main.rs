@@ -7,6 +7,8 @@
 
 mod audit;
 mod check;
+mod confirmation;
+mod confirmation_modern;
 mod documents;
 mod emulator;
 mod failures;
