@@ -20,7 +20,7 @@ use crate::{
     emulator::SANDBOX_KEY,
     metrics::Metrics,
     telemetry::Format,
-    tools::{Caller, QrMode, Rights, Setup, Toolset},
+    tools::{Caller, Confirm, QrMode, Rights, Setup, Toolset},
     verifa::{ApiKey, ApiVersion, BaseUrl, Client, ClientSettings, Environment, KeyInflection, OutsideText},
 };
 
@@ -43,6 +43,8 @@ pub struct Config {
     pub key_inflection: KeyInflection,
     /// `VERIFA_MCP_QR`
     pub qr: QrMode,
+    /// `VERIFA_MCP_CONFIRM`
+    pub confirm: Confirm,
     /// Whether the API is the emulator inside this process.
     pub emulated: bool,
     /// `VERIFA_MCP_AUDIT_LOG`
@@ -94,6 +96,7 @@ impl Config {
         let verifa_version = reader.text(settings.api_version.as_deref(), "VERIFA_API_VERSION", parsed);
         let key_inflection = reader.text(settings.key_inflection.as_deref(), "VERIFA_KEY_INFLECTION", parsed);
         let qr = reader.text(settings.qr.as_deref(), "VERIFA_MCP_QR", qr_mode);
+        let confirm = reader.text(settings.confirm.as_deref(), "VERIFA_MCP_CONFIRM", confirm);
         let audit = reader.audit_log(settings.audit_log.as_deref());
         let log = reader.text(settings.log.as_deref(), "VERIFA_MCP_LOG", log_level);
         let log_format = reader.text(settings.log_format.as_deref(), "VERIFA_MCP_LOG_FORMAT", log_format);
@@ -112,6 +115,7 @@ impl Config {
             verifa_version,
             key_inflection: key_inflection.unwrap_or_default(),
             qr: qr.unwrap_or_default(),
+            confirm: confirm.unwrap_or_default(),
             emulated,
             audit: audit.map(Arc::new),
             log,
@@ -136,6 +140,7 @@ impl Config {
             verifa_version: self.verifa_version.clone(),
             key_inflection: self.key_inflection,
             qr: self.qr,
+            confirm: self.confirm,
             emulated: self.emulated,
             metrics: Metrics::new(),
             audit: self.audit.clone(),
@@ -288,6 +293,10 @@ fn switch(value: &str) -> Result<bool, String> {
 
 fn qr_mode(value: &str) -> Result<QrMode, String> {
     one_of(value, &QrMode::ALL.map(|mode| (mode.as_str(), mode)))
+}
+
+fn confirm(value: &str) -> Result<Confirm, String> {
+    one_of(value, &Confirm::ALL.map(|choice| (choice.as_str(), choice)))
 }
 
 fn log_level(value: &str) -> Result<LevelFilter, String> {

@@ -1,4 +1,9 @@
 //! The MCP server: who it is, what it can do, and which tool a call goes to. Thin: the work is in [`crate::tools`].
+//!
+//! `confirmation` asks the user before a call that writes, where the settings want it; `seal` is what it sends along.
+
+mod confirmation;
+mod seal;
 
 use std::{
     borrow::Cow,
@@ -19,11 +24,12 @@ use rmcp::{
 };
 use tracing::Instrument;
 
+use self::confirmation::Confirmation;
 use crate::{
     app,
     metrics::Metrics,
     prompts,
-    tools::{Call, Caller, Setup, ToolName, definitions, environment_label},
+    tools::{Call, Caller, Setup, ToolError, ToolName, definitions, environment_label},
     verifa::{Environment, Wait},
 };
 
@@ -111,18 +117,36 @@ impl Server {
         &self,
         request: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
-    ) -> Option<CallToolResult> {
+    ) -> Option<CallToolResponse> {
         let tool = ToolName::find(&request.name)?;
         let caller = self.caller(context);
         let counted = self.setup.metrics.call_begins(tool.as_str());
-        let outcome = async {
-            let call = Call::read(tool, request.arguments.unwrap_or_default(), &self.setup, caller)?;
-            call.send(&self.setup, caller, |wait| report_wait(context, wait)).await
-        };
-        let outcome = outcome.await;
-        counted.ends(outcome.as_ref().map_or_else(|error| error.fault.label(), |_| "success"));
+        let outcome = self.answer(tool, request, caller, context).await;
+        counted.ends(match &outcome {
+            Ok(CallToolResponse::InputRequired(_)) => "asked",
+            Ok(_) => "success",
+            Err(error) => error.fault.label(),
+        });
         let request_id = of_request::<RequestId>(context).map(|id| id.0.as_str());
-        Some(outcome.unwrap_or_else(|error| error.into_result(request_id)))
+        Some(outcome.unwrap_or_else(|error| error.into_result(request_id).into()))
+    }
+
+    async fn answer(
+        &self,
+        tool: ToolName,
+        mut request: CallToolRequestParams,
+        caller: &Caller,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ToolError> {
+        let confirmation = Confirmation::of(tool, &mut request, &self.setup, caller);
+        let mut call = Call::read(tool, request.arguments.unwrap_or_default(), &self.setup, caller)?;
+        if let (Some(confirmation), Some(write)) = (confirmation, call.as_write())
+            && let Some(question) = confirmation.ask(write, context).await?
+        {
+            return Ok(question.into());
+        }
+        let result = call.send(&self.setup, caller, |wait| report_wait(context, wait)).await?;
+        Ok(result.into())
     }
 }
 
@@ -235,11 +259,12 @@ impl ServerHandler for Server {
         };
         let answer = async {
             tokio::select! {
-                result = self.call(request, &context) => result.map(CallToolResponse::from).ok_or_else(unknown_tool),
+                biased;
                 () = context.ct.cancelled() => {
                     tracing::info!("call cancelled");
                     Ok(CallToolResult::error(vec![ContentBlock::text(CANCELLED)]).into())
                 }
+                result = self.call(request, &context) => result.ok_or_else(unknown_tool),
             }
         };
         answer.instrument(span).await

@@ -170,6 +170,10 @@ pub struct Settings {
     /// How QR codes are handed over: full (image and field), image or none [default: full]
     #[arg(long, env = "VERIFA_MCP_QR", value_name = "MODE", global = true, hide_env_values = true)]
     pub qr: Option<String>,
+    /// Before which calls that write the user is asked, through their MCP client: never, live (those with a live key) or
+    /// always; `verifa-mcp resume` asks nobody [default: never]
+    #[arg(long, env = "VERIFA_MCP_CONFIRM", value_name = "WHEN", global = true, hide_env_values = true)]
+    pub confirm: Option<String>,
     /// Longest time for all attempts of one call together [default: 20s]
     #[arg(long, env = "VERIFA_MCP_RETRY_BUDGET", value_name = "DURATION", global = true, hide_env_values = true)]
     pub retry_budget: Option<String>,
@@ -215,6 +219,7 @@ impl Settings {
             ("VERIFA_MCP_ATTEMPT_TIMEOUT", &self.attempt_timeout),
             ("VERIFA_MCP_MAX_UPSTREAM", &self.max_upstream),
             ("VERIFA_MCP_CONNECT_AHEAD", &self.connect_ahead),
+            ("VERIFA_MCP_CONFIRM", &self.confirm),
             ("VERIFA_CA_FILE", &self.ca_file),
             ("VERIFA_MCP_AUDIT_LOG", &self.audit_log),
             ("VERIFA_MCP_LOG", &self.log),

@@ -28,6 +28,7 @@ pub(super) fn explain(fault: &Fault, circumstances: &Circumstances) -> String {
             The operator of this MCP server decides that. Do not call again before it is changed."
                 .to_owned()
         }
+        Fault::NotConfirmed(why) => why.explain(),
         Fault::NoKey => "No Verifa API key is configured, so nothing was sent to Verifa. The operator of this MCP \
             server must act: set VERIFA_API_KEY (or VERIFA_API_KEY_FILE) to the organization's secret key, \
             vk_sandbox_… or vk_live_…, and restart the server. Do not call again before that."

@@ -35,6 +35,14 @@ impl Call {
         }
     }
 
+    /// The call, if it changes something at Verifa.
+    pub fn as_write(&mut self) -> Option<&mut LinkCall> {
+        match self {
+            Self::List(_) | Self::Get(_) => None,
+            Self::Link(call) => Some(call),
+        }
+    }
+
     /// Sends it. `on_wait` hears of each wait between two attempts.
     ///
     /// # Errors

@@ -146,6 +146,7 @@ fn outcome(fault: &Fault) -> Outcome {
         Fault::Verifa(_)
         | Fault::Arguments(_)
         | Fault::NotAllowed
+        | Fault::NotConfirmed(_)
         | Fault::NoKey
         | Fault::NoAuditStart(_)
         | Fault::NoAuditEnd(_) => Outcome::Failed,

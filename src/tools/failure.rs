@@ -5,7 +5,7 @@ use std::{fmt, io};
 use jiff::SignedDuration;
 use rmcp::model::{CallToolResult, ContentBlock};
 
-use super::{Setup, ToolName, advice::explain};
+use super::{NotConfirmed, Setup, ToolName, advice::explain};
 use crate::verifa::{Environment, Error, Failure, SessionId};
 
 /// Why a tool call gives no result. Its `Display` is for logs.
@@ -17,12 +17,15 @@ pub enum Fault {
     /// The caller may not use the tool.
     #[error("not allowed")]
     NotAllowed,
+    /// The user was to agree first, and did not.
+    #[error("not sent: {0}")]
+    NotConfirmed(NotConfirmed),
     /// No key is configured.
     #[error("no API key")]
     NoKey,
     /// Verifa gave no usable answer.
     #[error(transparent)]
-    Verifa(#[from] Failure),
+    Verifa(Box<Failure>),
     /// The answer's link died before the answer came.
     #[error("the answer's link is dead")]
     DeadLink {
@@ -94,12 +97,19 @@ impl ToolError {
     }
 }
 
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Self {
+        Self::Verifa(Box::new(failure))
+    }
+}
+
 impl Fault {
     /// The fault's kind in a word, for counting.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Arguments(_) => "invalid_arguments",
             Self::NotAllowed => "not_allowed",
+            Self::NotConfirmed(why) => why.label(),
             Self::NoKey => "no_key",
             Self::NoAuditStart(_) | Self::NoAuditEnd(_) => "not_audited",
             Self::DeadLink { .. } => "dead_link",

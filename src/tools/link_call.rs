@@ -2,8 +2,12 @@
 
 use tracing::Instrument;
 
-use super::{Caller, CaptureLink, Circumstances, Fault, Setup, ToolError, ToolName, VersionSent, exchange::About};
-use crate::verifa::{ApiVersion, IdempotencyKey, KeyInflection, LinkEndpoint, LinkRequest, SessionId, Wait};
+use super::{
+    Caller, CaptureLink, Circumstances, Fault, Setup, ToolError, ToolName, VersionSent, confirmation, exchange::About,
+};
+use crate::verifa::{
+    ApiVersion, Environment, IdempotencyKey, KeyInflection, LinkEndpoint, LinkRequest, SessionId, Wait,
+};
 
 /// A call whose arguments are good. Nothing was sent yet.
 #[derive(Debug)]
@@ -50,6 +54,26 @@ impl LinkCall {
     pub(super) fn with_key_inflection(mut self, key_inflection: KeyInflection) -> Self {
         self.request.key_inflection = key_inflection;
         self
+    }
+
+    /// What the user is asked, where they are to agree first.
+    pub fn question(&self, environment: Environment, setup: &Setup) -> String {
+        confirmation::question(&self.request, environment, setup.emulated)
+    }
+
+    /// The session that it is about.
+    pub fn session_id(&self) -> &SessionId {
+        &self.request.session_id
+    }
+
+    /// What Verifa will know a repetition of this call by.
+    pub fn idempotency_key(&self) -> &IdempotencyKey {
+        &self.request.idempotency_key
+    }
+
+    /// Makes this the very call that the user agreed to. Whether its key was the agent's own stays as it is.
+    pub fn confirm(&mut self, key: IdempotencyKey) {
+        self.request.idempotency_key = key;
     }
 
     /// Sends it. `on_wait` hears of each wait between two attempts.

@@ -2,13 +2,14 @@
 //!
 //! `tool_name` says which there are, `definition` how they are shown, `call` carries one out. `arguments` reads what an
 //! agent sent, `exchange` surrounds the request to Verifa, `link_call` and `capture_link` are for the tools that make a
-//! link, `session_words` and `verdict` for those that look sessions up; `failure` is why there is no result, and `advice`
-//! (with `deed`) the words for it. Nothing here knows how a call came in.
+//! link, `session_words` and `verdict` for those that look sessions up; `confirmation` is what the user agrees to first;
+//! `failure` is why there is no result, and `advice` (with `deed`) the words for it. Nothing here knows how a call came in.
 
 mod advice;
 mod arguments;
 mod call;
 mod capture_link;
+mod confirmation;
 mod deed;
 mod definition;
 mod exchange;
@@ -30,6 +31,7 @@ use std::{fmt, sync::Arc};
 pub(crate) use advice::connect_words;
 pub use call::Call;
 pub use capture_link::{CaptureLink, META_KEY};
+pub use confirmation::{Confirm, NotConfirmed, TIME_TO_ANSWER};
 pub use definition::definitions;
 pub use failure::{Circumstances, Fault, ToolError, VersionSent};
 pub use get_session::GetCall;
@@ -55,6 +57,8 @@ pub struct Setup {
     pub key_inflection: KeyInflection,
     /// How a QR code is handed over.
     pub qr: QrMode,
+    /// Before which calls the user is asked.
+    pub confirm: Confirm,
     /// Whether the API is the emulator inside this process.
     pub emulated: bool,
     /// Where calls are counted.
@@ -77,6 +81,13 @@ pub struct Caller {
 /// Who a caller is, to be compared with others.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identity(String);
+
+impl Identity {
+    /// The identity as text; never a key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl Caller {
     /// Who this is: the name that the deployment gave, else the key.

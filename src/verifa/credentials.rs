@@ -4,6 +4,7 @@
 
 use std::{fmt, str::FromStr};
 
+use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::HeaderValue;
 use sha2::{Digest, Sha256};
 
@@ -110,6 +111,13 @@ impl ApiKey {
     /// The key's SHA-256 in hexadecimal, to tell keys apart without holding them.
     pub fn sha256(&self) -> String {
         Sha256::digest(self.header.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// A key for another purpose, which tells nothing about this one: HMAC-SHA256 of the purpose's name.
+    #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        let mac = Hmac::<Sha256>::new_from_slice(self.header.as_bytes()).expect("a key of any length");
+        mac.chain_update(purpose).finalize().into_bytes().into()
     }
 
     /// The value of `X-API-Key`, marked so that no HTTP layer prints it.

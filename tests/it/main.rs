@@ -8,6 +8,8 @@
 mod app;
 mod audit;
 mod check;
+mod confirmation;
+mod confirmation_modern;
 mod documents;
 mod emulator;
 mod emulator_links;

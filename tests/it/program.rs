@@ -217,7 +217,8 @@ impl Client {
         self.write(&json!({"jsonrpc": "2.0", "method": method, "params": params})).await;
     }
 
-    async fn write(&mut self, message: &Value) {
+    /// Sends any message, an answer to the server's own requests for one.
+    pub(crate) async fn write(&mut self, message: &Value) {
         let stdin = self.stdin.as_mut().unwrap();
         stdin.write_all(format!("{message}\n").as_bytes()).await.unwrap();
         stdin.flush().await.unwrap();

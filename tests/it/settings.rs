@@ -53,6 +53,7 @@ async fn an_empty_setting_counts_as_not_set() {
         "VERIFA_MCP_LOG_FORMAT",
         "VERIFA_MCP_TOOLSETS",
         "VERIFA_MCP_READ_ONLY",
+        "VERIFA_MCP_CONFIRM",
     ];
     let environment: Vec<_> = empty.iter().map(|name| (*name, " ")).collect();
     let (code, stderr) = start(&environment).await;
