@@ -16,6 +16,7 @@ const SCENARIOS = {
   ping: [OLDER, OLD],
   "tools-list": [OLDER, OLD, NEW],
   "resources-list": [OLDER, OLD, NEW],
+  "prompts-list": [OLDER, OLD, NEW],
   "dns-rebinding-protection": [OLD, NEW],
   "server-sse-multiple-streams": [NEW],
   "server-stateless": [NEW],
@@ -34,7 +35,8 @@ const LEFT_OUT = [
   { why: "the same", names: [/^input-required-result-(tampered-state|capability-check)/] },
   { why: "they read resources of the reference server's", names: [/^resources-(read|templates|(un)?subscribe)/] },
   { why: "needs a tool with an argument in a header", names: [/^http-custom-header-/] },
-  { why: "no such thing is offered", names: [/^prompts-/, /^logging-/, /^completion-/] },
+  { why: "they get and complete prompts of the reference server's", names: [/^prompts-get-/, /^completion-/] },
+  { why: "no such thing is offered", names: [/^logging-/] },
   { why: "they look at sessions, and there are none", names: [/^server-session-lifecycle$/, /^server-sse-polling$/] },
   { why: "extensions that are not offered", names: [/^tasks-/, /^sep-2640-skills-/] },
 ];
