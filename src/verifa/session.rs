@@ -42,7 +42,7 @@ impl ResumedSession {
     ///
     /// # Errors
     /// Names the first field that is missing or cannot be used. The picture is the only one that may.
-    pub(super) fn read(body: &Value) -> Result<Self, BodyFault> {
+    pub fn read(body: &Value) -> Result<Self, BodyFault> {
         let text = |field| body.get(field).and_then(Value::as_str).ok_or(BodyFault::Field(field));
         Ok(Self {
             id: text("id")?.parse().map_err(|_| BodyFault::Field("id"))?,
