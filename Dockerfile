@@ -7,6 +7,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends busybox-static 
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src ./src
+# Cargo wants every target that Cargo.toml names to be there.
+COPY benches ./benches
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
     cargo build --release --locked && cp target/release/verifa-mcp /verifa-mcp
 

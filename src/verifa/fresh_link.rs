@@ -58,7 +58,7 @@ impl FreshLink {
     ///
     /// # Errors
     /// Names the first field that is missing or cannot be used. The picture is the only one that may.
-    pub(super) fn read_resumed(body: &Value) -> Result<Self, BodyFault> {
+    pub fn read_resumed(body: &Value) -> Result<Self, BodyFault> {
         Self::read(body, "id")
     }
 
@@ -66,7 +66,7 @@ impl FreshLink {
     ///
     /// # Errors
     /// As above.
-    pub(super) fn read_one_time(body: &Value) -> Result<Self, BodyFault> {
+    pub fn read_one_time(body: &Value) -> Result<Self, BodyFault> {
         Self::read(body, "session_id")
     }
 

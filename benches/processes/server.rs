@@ -1,0 +1,206 @@
+//! A server as a process of its own on a core of its own, and what the system knows of it.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    os::{
+        fd::OwnedFd,
+        unix::{net::UnixStream, process::ExitStatusExt},
+    },
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use clap::ValueEnum;
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    thread::{CpuSet, sched_setaffinity},
+};
+
+/// Where servers run.
+const SERVER_CORE: usize = 0;
+/// Where everything else runs.
+const OUR_CORE: usize = 1;
+
+/// Keeps this thread, and the threads and processes that it starts, off the servers' core.
+pub(crate) fn leave_the_servers_core() {
+    pin(OUR_CORE);
+}
+
+fn pin(core: usize) {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    sched_setaffinity(None, &cores).expect("two cores");
+}
+
+/// How a client and a server are connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Wire {
+    Pipes,
+    SocketPair,
+    Http,
+}
+
+impl Wire {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Pipes => "stdio over pipes",
+            Self::SocketPair => "stdio over a socket pair",
+            Self::Http => "HTTP",
+        }
+    }
+}
+
+/// What is started.
+#[derive(Clone)]
+pub(crate) struct Program {
+    pub(crate) path: PathBuf,
+    pub(crate) environment: Vec<(String, String)>,
+}
+
+impl Program {
+    pub(crate) fn with(&self, environment: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut program = self.clone();
+        program.environment.extend(environment);
+        program
+    }
+
+    /// For calls to this API.
+    pub(crate) fn of_api(&self, url: &str) -> Self {
+        let variables = [("VERIFA_API_KEY", "vk_sandbox_benchmark"), ("VERIFA_API_URL", url)];
+        self.with(variables.map(|(name, value)| (name.to_owned(), value.to_owned())))
+    }
+}
+
+/// A server that runs.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) started: Instant,
+    pub(crate) ends: Ends,
+    stderr: Option<JoinHandle<Vec<u8>>>,
+}
+
+/// Where a client finds it.
+pub(crate) enum Ends {
+    Stdio(OwnedFd, OwnedFd),
+    Http(String),
+    Taken,
+}
+
+impl Server {
+    pub(crate) fn start(program: &Program, wire: Wire) -> Self {
+        let mut command = Command::new(&program.path);
+        command.env_clear().envs(program.environment.iter().cloned()).stderr(Stdio::piped());
+        let (mut stdin, mut stdout) = (None, None);
+        match wire {
+            Wire::Pipes => _ = command.arg("stdio").stdin(Stdio::piped()).stdout(Stdio::piped()),
+            Wire::SocketPair => {
+                let ((ours, theirs), (our_end, their_end)) = (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+                command.arg("stdio").stdin(OwnedFd::from(theirs)).stdout(OwnedFd::from(their_end));
+                (stdin, stdout) = (Some(OwnedFd::from(ours)), Some(OwnedFd::from(our_end)));
+            }
+            Wire::Http => _ = command.arg("http").stdin(Stdio::null()).stdout(Stdio::piped()),
+        }
+        if wire == Wire::Http {
+            command.env("VERIFA_MCP_LISTEN", "127.0.0.1:0");
+        }
+        // The child inherits the core of the thread that starts it.
+        let (mut child, started) = thread::spawn(move || {
+            pin(SERVER_CORE);
+            (Instant::now(), command.spawn().expect("the program"))
+        })
+        .join()
+        .map(|(started, child)| (child, started))
+        .unwrap();
+        let errors = child.stderr.take().unwrap();
+        let ends = match wire {
+            Wire::Pipes => Ends::Stdio(child.stdin.take().unwrap().into(), child.stdout.take().unwrap().into()),
+            Wire::SocketPair => Ends::Stdio(stdin.take().unwrap(), stdout.take().unwrap()),
+            Wire::Http => {
+                let mut line = String::new();
+                BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+                let url = line.trim().strip_prefix("MCP server listening on http://").expect("an address");
+                Ends::Http(url.strip_suffix("/mcp").unwrap().to_owned())
+            }
+        };
+        // Read as a client reads it: whoever stops would change what logging costs.
+        let stderr = thread::spawn(move || drain(errors));
+        Self { child, started, ends, stderr: Some(stderr) }
+    }
+
+    fn proc(&self, file: &str) -> String {
+        fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("a server that runs")
+    }
+
+    /// Processor time of all threads so far.
+    pub(crate) fn cpu(&self) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let nanoseconds = tasks.filter_map(|task| {
+            // A thread may end meanwhile.
+            let schedule = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            schedule.split(' ').next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(nanoseconds.sum())
+    }
+
+    /// Resident memory, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// The most resident memory that there ever was, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, name: &str) -> u64 {
+        let status = self.proc("status");
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    /// Open descriptors.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// Asks it to end; returns how it did and what it wrote to stderr last.
+    pub(crate) fn end(mut self) -> (ExitStatus, String) {
+        self.ends = Ends::Taken;
+        kill_process(pid(&self.child), Signal::TERM).unwrap();
+        let status = self.child.wait().unwrap();
+        let stderr = self.stderr.take().unwrap().join().unwrap();
+        (status, String::from_utf8_lossy(&stderr).into_owned())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_child(child)
+}
+
+/// Whether a process ended as it should when asked to.
+pub(crate) fn ended_well(status: ExitStatus) -> bool {
+    status.success() && status.signal().is_none()
+}
+
+/// Reads to the end and keeps the last of it.
+fn drain(mut errors: impl Read) -> Vec<u8> {
+    const KEPT: usize = 64 * 1024;
+    let (mut last, mut buffer) = (Vec::new(), [0; 32 * 1024]);
+    while let Ok(count @ 1..) = errors.read(&mut buffer) {
+        last.extend_from_slice(&buffer[..count]);
+        if last.len() > 2 * KEPT {
+            last.drain(..last.len() - KEPT);
+        }
+    }
+    last
+}
