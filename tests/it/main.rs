@@ -7,6 +7,7 @@
 
 mod audit;
 mod check;
+mod commands;
 mod documents;
 mod emulator;
 mod emulator_links;
@@ -21,11 +22,13 @@ mod http_status;
 mod install;
 mod lookup;
 mod one_time_link;
+mod pages;
 mod program;
 mod prompts;
 mod qr;
 mod resume_command;
 mod retries;
+mod schema_words;
 mod secrets;
 mod settings;
 mod stdio;
