@@ -46,7 +46,7 @@ const AFTER_HELP: &str = "\
 Environment only:
   VERIFA_API_KEY         Your organization's secret key, vk_sandbox_… or vk_live_…
                          It has no flag: other users of a computer can read command lines.
-  VERIFA_MCP_TOOLSETS    Toolsets to offer, for example resume [default: all]
+  VERIFA_MCP_TOOLSETS    Toolsets to offer, of lookup, resume and links [default: all]
   VERIFA_MCP_READ_ONLY   true withholds every tool that changes something; it wins over all else
   HTTPS_PROXY, NO_PROXY  The usual proxy variables. This computer's own addresses never go
                          through a proxy.

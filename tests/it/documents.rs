@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use serde_json::Value;
 
-use crate::program::{Client, run, stdout, text, tool_names};
+use crate::program::{Client, run, stdout, tool_names};
 
 pub(crate) fn document(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
@@ -39,30 +39,72 @@ pub(crate) fn section<'a>(document: &'a str, heading: &str) -> &'a str {
     &document[start..end]
 }
 
-#[tokio::test]
-async fn the_settings_in_the_help_and_in_the_readme_are_the_same() {
-    let output = run(["--help"], &[]).await;
-    let help = stdout(&output);
-    let readme = document("README.md");
-    let table = section(&readme, "Settings");
-    assert_eq!(variables(help), variables(table));
-    let not_settings = BTreeSet::from(["--help", "--version"]);
-    let of_help: BTreeSet<_> = flags(help).difference(&not_settings).copied().collect();
-    assert_eq!(of_help, flags(table));
-    for proxy in ["HTTPS_PROXY", "NO_PROXY"] {
-        assert!(help.contains(proxy) && table.contains(proxy));
-    }
+/// The pages for users.
+pub(crate) fn pages() -> Vec<String> {
+    let folder = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap();
+    let names = folder.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut pages: Vec<_> = names.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}")).collect();
+    pages.sort();
+    pages.insert(0, "README.md".to_owned());
+    pages
+}
+
+/// What stands in the blocks of this language.
+pub(crate) fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let start = format!("\n```{language}\n");
+    text.match_indices(&start).map(|(at, _)| text[at + start.len()..].split("```").next().unwrap()).collect()
 }
 
 #[tokio::test]
 async fn the_documents_name_no_variable_that_does_not_exist() {
     let (general, http) = (run(["--help"], &[]).await, run(["http", "--help"], &[]).await);
     let known = &variables(stdout(&general)) | &variables(stdout(&http));
-    for name in ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/clients.md"] {
-        let text = document(name);
+    let others = ["SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned);
+    for name in pages().into_iter().chain(others) {
+        let text = document(&name);
         let unknown: Vec<_> = variables(&text).difference(&known).copied().collect();
         assert!(unknown.is_empty(), "{name}: {unknown:?}");
     }
+}
+
+/// The headings of a page as what a link to one ends with.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings = page
+        .lines()
+        .filter_map(|line| line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#')));
+    let kept = |c: &char| c.is_alphanumeric() || " -_".contains(*c);
+    headings.map(|it| it.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
+}
+
+#[test]
+fn every_link_within_the_repository_leads_somewhere() {
+    let others = ["SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned);
+    for name in pages().into_iter().chain(others) {
+        let text = document(&name);
+        let links = text.match_indices("](").map(|(at, _)| text[at + 2..].split(')').next().unwrap());
+        for link in links.filter(|link| !link.contains("://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let folder = Path::new(&name).parent().unwrap();
+            let target = if file.is_empty() { name.clone() } else { folder.join(file).to_str().unwrap().to_owned() };
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&target);
+            assert!(path.exists(), "{name}: {link}");
+            let found = anchor.is_empty() || anchors(&document(&target)).contains(anchor);
+            assert!(found, "{name}: {link}");
+        }
+    }
+}
+
+#[test]
+fn every_page_is_in_the_list_of_pages() {
+    let list = document("docs/README.md");
+    for page in pages().iter().filter_map(|page| page.strip_prefix("docs/")).filter(|page| *page != "README.md") {
+        assert!(list.contains(&format!("]({page})")), "{page}");
+    }
+}
+
+#[test]
+fn the_readme_is_short() {
+    assert!(document("README.md").lines().count() <= 150);
 }
 
 #[test]
@@ -87,19 +129,6 @@ async fn what_mcp_json_names_runs() {
 }
 
 #[tokio::test]
-async fn the_readme_shows_what_an_agent_reads() {
-    let mut client = Client::start(&["--emulator"], &[]).await;
-    let result = client.resume(serde_json::json!({"session_id": "ses_demo_expired"})).await;
-    let (readme, told) = (document("README.md"), text(&result));
-    // What stands behind these words is another at each call.
-    let changing = ["http://127.0.0.1:", "Expires ", "idempotency_key used: "];
-    for line in told.lines() {
-        let shown = changing.iter().find(|start| line.starts_with(**start)).copied().unwrap_or(line);
-        assert!(readme.lines().any(|it| it.starts_with(shown)), "{line}");
-    }
-}
-
-#[tokio::test]
 async fn every_installation_that_the_page_of_clients_shows_can_be_asked_for() {
     let page = document("docs/clients.md");
     let output = run(["install", "--help"], &[]).await;
@@ -115,12 +144,36 @@ async fn every_installation_that_the_page_of_clients_shows_can_be_asked_for() {
     }
 }
 
+#[tokio::test]
+async fn the_page_on_security_names_what_the_audit_log_holds() {
+    let page = document("docs/security.md");
+    let part = section(&page, "The audit log");
+    let names = |row: &str| row.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let rows: Vec<_> = part.lines().filter(|line| line.starts_with("| `")).map(names).collect();
+
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut client = Client::start(&["--emulator", "--audit-log", file.path().to_str().unwrap()], &[]).await;
+    client.resume(serde_json::json!({"session_id": "ses_demo_expired"})).await;
+    let log = std::fs::read_to_string(file.path()).unwrap();
+    for (line, row) in log.lines().zip(&rows) {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let fields: Vec<_> = line.as_object().unwrap().keys().cloned().collect();
+        assert_eq!((line["event"].as_str().unwrap(), &fields[..]), (&*row[0], &row[1..]));
+    }
+    use verifa_mcp::audit::Outcome::{Cancelled, Failed, Linked, Read, Refused, Resumed, Unknown, Withheld};
+    let outcomes = [Read, Resumed, Linked, Refused, Failed, Unknown, Withheld, Cancelled].map(|it| it.as_str());
+    assert_eq!(rows[2..].iter().map(|row| &*row[0]).collect::<Vec<_>>(), outcomes);
+}
+
 #[test]
-fn the_json_on_the_page_of_clients_is_json() {
-    let page = document("docs/clients.md");
-    let blocks: Vec<_> = page.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert!(!blocks.is_empty());
-    for block in blocks {
-        assert!(serde_json::from_str::<Value>(block).is_ok(), "{block}");
+fn the_configurations_in_the_documents_are_json_and_toml() {
+    for page in pages() {
+        let text = document(&page);
+        for block in blocks(&text, "json") {
+            assert!(serde_json::from_str::<Value>(block).is_ok(), "{page}: {block}");
+        }
+        for block in blocks(&text, "toml") {
+            assert!(block.parse::<toml_edit::DocumentMut>().is_ok(), "{page}: {block}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! `docs/http.md` held against the program: its HTTP statuses, its settings and its metrics.
+//! `docs/http.md` held against the program: its HTTP statuses and its metrics.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use tokio::{
 };
 
 use crate::{
-    documents::{document, flags, section, variables},
-    program::{HttpServer, SANDBOX_KEY, resume_message, run, stdout},
+    documents::{document, section},
+    program::{HttpServer, SANDBOX_KEY, resume_message},
     upstream::{Reply, Upstream},
 };
 
@@ -119,22 +119,6 @@ async fn the_table_of_statuses_is_what_the_server_answers() {
 async fn a_request_that_does_not_end_in_time_gets_408() {
     let server = HttpServer::start(&[], &[("VERIFA_MCP_RETRY_BUDGET", "10ms")]).await;
     assert_eq!(raw_status(&server, "/mcp", "content-length: 100", "{").await, SLOW);
-}
-
-#[tokio::test]
-async fn the_settings_in_the_help_and_on_the_page_are_the_same() {
-    let (of_all, of_http) = (run(["--help"], &[]).await, run(["http", "--help"], &[]).await);
-    let (of_all, of_http) = (stdout(&of_all), stdout(&of_http).split_once("\nSettings:").unwrap());
-    let page = document(PAGE);
-    let table = section(&page, "Settings");
-    assert_eq!(variables(of_http.0), variables(table));
-    let own: BTreeSet<_> = flags(of_http.0).difference(&BTreeSet::from(["--help"])).copied().collect();
-    assert_eq!(own, flags(table));
-    let known: BTreeSet<_> = variables(of_all).union(&variables(of_http.0)).copied().collect();
-    for page in [PAGE, "docs/deploy.md"].map(document) {
-        let unknown: Vec<_> = variables(&page).difference(&known).copied().collect();
-        assert!(unknown.is_empty(), "{unknown:?}");
-    }
 }
 
 #[tokio::test]

@@ -83,15 +83,16 @@ fn succeeded(output: &Output) -> &str {
     stdout(output)
 }
 
-/// The title of the tool, as the client that starts this entry sees it.
-async fn title_of(entry: &Value) -> String {
+/// The titles of the tools, as the client that starts this entry sees them.
+async fn titles_of(entry: &Value) -> Vec<String> {
     assert_eq!(Path::new(entry["command"].as_str().unwrap()), Path::new(env!("CARGO_BIN_EXE_verifa-mcp")));
     let arguments: Vec<_> = entry["args"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
     let environment = entry["env"].as_object().into_iter().flatten();
     let environment: Vec<_> = environment.map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
     let mut client = Client::start(&arguments, &environment).await;
     let listed = client.request("tools/list", json!({})).await;
-    listed["result"]["tools"][0]["title"].as_str().unwrap().to_owned()
+    let tools = listed["result"]["tools"].as_array().unwrap();
+    tools.iter().map(|tool| tool["title"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
@@ -115,10 +116,10 @@ async fn two_accounts_stand_side_by_side_and_cannot_be_taken_for_each_other() {
         assert_eq!(stderr(&output), "");
     }
     let entries = entries(&home.read(CURSOR));
-    let title = title_of(&entries["verifa-sandbox"]).await;
-    assert!(title.contains("sandbox") && !title.contains("live"), "{title}");
-    let title = title_of(&entries["verifa-live"]).await;
-    assert!(title.contains("live") && !title.contains("sandbox"), "{title}");
+    for (name, environment) in [("verifa-sandbox", " (sandbox)"), ("verifa-live", " (live)")] {
+        let titles = titles_of(&entries[name]).await;
+        assert!(titles.len() == 4 && titles.iter().all(|title| title.ends_with(environment)), "{titles:?}");
+    }
 
     let mixed = home.install(&["cursor", "--name", "verifa-live", "--api-key-file", &sandbox, "--print"], &[]).await;
     assert!(stderr(&mixed).contains("the name verifa-live says otherwise, but the key is a sandbox key"));

@@ -100,7 +100,7 @@ async fn wrong_lookup_arguments_are_all_told_at_once_and_nothing_is_sent() {
 #[tokio::test]
 async fn failures_of_lookups_are_told_without_a_word_about_resuming() {
     let upstream = Upstream::start().await;
-    let environment = [("VERIFA_MCP_RETRY_BUDGET", "300ms")];
+    let environment = [("VERIFA_MCP_RETRY_BUDGET", "1s")];
     let mut client = Client::of_api(&upstream.url, &environment).await;
     let mut texts = String::new();
     for (case, reply) in [
