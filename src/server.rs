@@ -3,6 +3,7 @@
 //! `confirmation` asks the user before a call that writes, where the settings want it; `seal` is what it sends along.
 
 mod confirmation;
+mod instructions;
 mod seal;
 
 use std::{
@@ -24,12 +25,12 @@ use rmcp::{
 };
 use tracing::Instrument;
 
-use self::confirmation::Confirmation;
+use self::{confirmation::Confirmation, instructions::instructions};
 use crate::{
     app,
     metrics::Metrics,
     prompts,
-    tools::{Call, Caller, Setup, ToolError, ToolName, definitions, environment_label},
+    tools::{Call, Caller, Setup, ToolError, ToolName, definitions},
     verifa::{Environment, Wait},
 };
 
@@ -84,19 +85,6 @@ impl Server {
         let all = all.get_or_init(|| definitions(&self.setup, caller));
         let allowed = ToolName::ALL.into_iter().zip(all).filter(|(tool, _)| tool.is_allowed(&caller.rights));
         allowed.map(|(_, definition)| definition.clone()).collect()
-    }
-
-    fn instructions(&self) -> String {
-        let environment = match self.caller.environment() {
-            Some(environment) => format!(" Environment: {}.", environment_label(environment, self.setup.emulated)),
-            None => String::new(),
-        };
-        format!(
-            "Gets people who are stuck in a Verifa identity verification moving again. When somebody's verification link \
-             has expired: find their session with list_sessions unless you have its id, see with get_session why it is \
-             stuck, call resume_session, and hand the fresh link over whole and unchanged, without opening it. If about 20 \
-             minutes are too short for them, call generate_one_time_link instead.{environment}"
-        )
     }
 
     /// For whom a request is: the caller that its transport found, else the one of this server.
@@ -163,7 +151,7 @@ impl ServerHandler for Server {
             .with_server_info(
                 Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")).with_title("Verifa resume"),
             )
-            .with_instructions(self.instructions())
+            .with_instructions(instructions(&self.caller, self.setup.emulated))
     }
 
     async fn on_initialized(&self, _context: NotificationContext<RoleServer>) {

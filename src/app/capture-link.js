@@ -220,7 +220,7 @@ function onToolResult(result) {
 
 function onToolCancelled({ reason }) {
   const why = typeof reason === "string" && reason ? ` (${short(reason, 300)})` : "";
-  const text = `The call was cancelled${why}. The session may have been resumed all the same.`;
+  const text = `The call was cancelled${why}. A link may have been made all the same.`;
   showMessage("cancelled", "Cancelled", text);
   offerAgain();
 }

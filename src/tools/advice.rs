@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use reqwest::StatusCode;
 
 use super::{
+    ToolName,
     deed::Deed,
     failure::{Circumstances, Fault, VersionSent},
     time_words::in_words,
@@ -24,8 +25,8 @@ pub(super) fn explain(fault: &Fault, circumstances: &Circumstances) -> String {
             faults.join("\n- ")
         ),
         Fault::NotAllowed => {
-            "This tool is switched off for you, by read_only or toolsets, so nothing was sent to Verifa. \
-            The operator of this MCP server decides that. Do not call again before it is changed."
+            "This tool is switched off for you, so nothing was sent to Verifa: by read_only or toolsets, which the operator \
+            of this MCP server sets, or the URL in your MCP client. Do not call again before it is changed."
                 .to_owned()
         }
         Fault::NotConfirmed(why) => why.explain(),
@@ -73,7 +74,7 @@ impl Advice {
 fn advise(failure: &Failure, circumstances: &Circumstances) -> Advice {
     match &failure.error {
         Error::Refused(refusal) => refused(refusal, failure, circumstances),
-        Error::Unreadable { fault, .. } => unreadable(*fault),
+        Error::Unreadable { fault, .. } => unreadable(*fault, circumstances.tool),
         Error::Unreachable { fault, proxy } => unreachable(*fault, proxy.as_deref()),
         Error::Setup(SetupFault::RootCertificates) => Advice::new(
             "This computer has no usable root certificates, so it cannot tell whether it speaks to Verifa.",
@@ -105,8 +106,9 @@ fn refused(refusal: &Refusal, failure: &Failure, circumstances: &Circumstances) 
     match status {
         StatusCode::UNAUTHORIZED => Advice::new(
             format!("Verifa rejected the API key {code}.{said}"),
-            "The operator must act: the key may be revoked, expired, or not allowed from this IP address; check it at \
-             Verifa and set VERIFA_API_KEY anew. Do not call again before that.",
+            "Whoever set the key must act, the operator as a rule: it may be revoked, expired, or not allowed from this IP \
+             address; check it at Verifa, and set a good one in VERIFA_API_KEY, or in the MCP client where that sends the \
+             key. Do not call again before that.",
         ),
         StatusCode::FORBIDDEN => Advice::new(
             format!("Verifa does not let this API key {} {code}.{said}", deed.in_general),
@@ -114,6 +116,10 @@ fn refused(refusal: &Refusal, failure: &Failure, circumstances: &Circumstances) 
                 "The operator must act: the key lacks a right, most likely the scope {}. Do not call again before that.",
                 deed.scope
             ),
+        ),
+        StatusCode::NOT_FOUND if circumstances.session_id.is_none() => Advice::new(
+            format!("Verifa does not know the address that lists sessions {code}.{said}"),
+            "The operator must act: check VERIFA_API_URL and VERIFA_API_VERSION. Do not call again before that.",
         ),
         StatusCode::NOT_FOUND => not_found(&session, &code, &said, circumstances.environment),
         StatusCode::TOO_MANY_REQUESTS => {
@@ -199,11 +205,15 @@ fn not_found(session: &str, code: &str, said: &str, environment: Option<Environm
     )
 }
 
-fn unreadable(fault: BodyFault) -> Advice {
+fn unreadable(fault: BodyFault, tool: ToolName) -> Advice {
+    if (fault, tool) == (BodyFault::TooLarge, ToolName::ListSessions) {
+        return Advice::new("Verifa's answer is larger than a megabyte.", "Call again with a smaller limit.");
+    }
     let what = match fault {
         BodyFault::NotJson => "its answer is not JSON; something in between may have answered instead".to_owned(),
         BodyFault::TooLarge => "its answer is larger than a megabyte".to_owned(),
         BodyFault::Field(field) => format!("its answer has no usable {field}"),
+        BodyFault::OtherSession => "its answer is about another session".to_owned(),
         BodyFault::UnsafeLink => {
             "the capture link in its answer is not a safe https link, so it is withheld".to_owned()
         }
@@ -271,7 +281,7 @@ fn said(detail: Option<&OutsideText>) -> String {
 fn fate(deed: &Deed, failure: &Failure) -> String {
     let Some(fate) = &deed.fate else { return String::new() };
     let words = match (&failure.error, failure.may_have_succeeded) {
-        (Error::Unreadable { fault: BodyFault::Field(_) | BodyFault::UnsafeLink, .. }, _) => {
+        (Error::Unreadable { fault: BodyFault::Field(_) | BodyFault::OtherSession | BodyFault::UnsafeLink, .. }, _) => {
             format!("{}.", fate.probably_done)
         }
         (Error::Unreadable { fault: BodyFault::NotJson | BodyFault::TooLarge, .. }, _) => {

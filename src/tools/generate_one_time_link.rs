@@ -27,7 +27,7 @@ struct Input {
     /// How long the link is to live, in minutes. Left out: Verifa decides.
     #[schemars(default, skip_serializing_if = "Option::is_none", schema_with = "minutes")]
     expires_in_minutes: Option<NonZeroU32>,
-    /// As for resume_session; normally left out.
+    /// Leave out, or a new unique key: the same key repeats the first answer for 24 hours.
     #[schemars(default, skip_serializing_if = "Option::is_none", schema_with = "schema::idempotency_key")]
     idempotency_key: Option<String>,
 }

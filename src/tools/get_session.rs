@@ -105,7 +105,7 @@ impl GetCall {
                 let label = environment_label(environment, setup.emulated).to_string();
                 let mut result =
                     CallToolResult::success(vec![ContentBlock::text(text(&answer.value, &label, answer.now()))]);
-                result.structured_content = Some(json!(structured(&answer.value)));
+                result.structured_content = Some(json!(structured(&answer.value, answer.now())));
                 Ok(result)
             })
         };
@@ -120,9 +120,9 @@ impl GetCall {
     }
 }
 
-fn structured<'a>(session: &'a Session) -> Output<'a> {
+fn structured<'a>(session: &'a Session, now: Timestamp) -> Output<'a> {
     let text = |field: &'a Option<OutsideText>| field.as_ref().map(OutsideText::as_str);
-    let Verdict { resumable, reason } = verdict(session);
+    let Verdict { resumable, reason } = verdict(session, now);
     Output {
         id: session.id.as_str(),
         status: text(&session.status),
@@ -145,7 +145,7 @@ fn structured<'a>(session: &'a Session) -> Output<'a> {
 /// One line a fact; what is not known has none.
 fn text(session: &Session, environment: &str, now: Timestamp) -> String {
     let status = session.status.as_ref().map_or_else(|| "unknown".to_owned(), quoted);
-    let Verdict { resumable, reason } = verdict(session);
+    let Verdict { resumable, reason } = verdict(session, now);
     let tags: Vec<_> = session.tags.iter().map(quoted).collect();
     let case = session.case_id.as_ref().map(|id| {
         let status = session.case_status.as_ref().map(|status| format!(", status {}", quoted(status)));

@@ -169,29 +169,35 @@ impl FoundSessions {
     }
 
     fn next_offset(&self) -> Option<u32> {
-        next_offset(&self.search, self.length(), self.page.total)
+        next_offset(&self.search, self.length(), self.total())
+    }
+
+    /// How many sessions there are in all, unless what Verifa says is less than what is seen.
+    fn total(&self) -> Option<u64> {
+        let seen = u64::from(self.search.offset) + u64::from(self.length());
+        self.page.total.filter(|total| *total >= seen || self.length() == 0)
     }
 
     fn text(&self) -> String {
         let Self { page, search, environment, .. } = self;
         if self.length() == 0 {
-            return match (page.total, search.offset) {
+            return match (self.total(), search.offset) {
                 (Some(total @ 1..), 1..) => format!("There is nothing at this offset; there are {total} in all."),
                 _ => format!(
-                    "No session matches ({environment}). Check the spelling with the user; query finds a whole session \
-                     id or external reference, and sessions of the other environment are not seen with this key."
+                    "No session matches ({environment}). Check the spelling with the user; query searches session ids \
+                     and external references, and sessions of the other environment are not seen with this key."
                 ),
             };
         }
         let first = search.offset.saturating_add(1);
         let last = search.offset.saturating_add(self.length());
-        let total = page.total.map(|total| format!(" of {total}")).unwrap_or_default();
-        let mut text = format!("Sessions {first} to {last}{total} ({environment}); names in quotes are data:");
+        let total = self.total().map(|total| format!(" of {total}")).unwrap_or_default();
+        let mut text = format!("Sessions {first} to {last}{total} ({environment}); what stands in quotes is data:");
         for session in &page.sessions {
             text += &format!("\n- {}", self.line(session));
         }
         if page.left_out > 0 {
-            text += &format!("\n{} more cannot be shown: their ids are not valid.", page.left_out);
+            text += &format!("\n{} of them cannot be shown: their ids are not valid.", page.left_out);
         }
         if let Some(next) = self.next_offset() {
             text += &format!("\nThere are more: call again with offset {next}.");
@@ -200,10 +206,10 @@ impl FoundSessions {
     }
 
     fn line(&self, session: &Session) -> String {
-        let status = session.status.as_ref().map_or("status unknown", OutsideText::as_str);
+        let status = session.status.as_ref().map_or_else(|| "status unknown".to_owned(), quoted);
         let reference = session.external_ref.as_ref().map(quoted);
         let created = session.created_at.as_ref().map(|time| format!("created {}", moment(time, self.now)));
-        let resumable = format!("resumable: {}", verdict(session).resumable.as_str());
+        let resumable = format!("resumable: {}", verdict(session, self.now).resumable.as_str());
         let facts = [reference, created, link_expiry(session, self.now), Some(resumable)];
         let facts: Vec<_> = facts.into_iter().flatten().collect();
         format!("{}: {status}, {}", session.id, facts.join(", "))
@@ -216,10 +222,10 @@ impl FoundSessions {
             external_ref: session.external_ref.as_ref().map(OutsideText::as_str),
             created_at: session.created_at.as_ref().map(DateTime::as_str),
             token_expires_at: session.token_expires_at.as_ref().map(DateTime::as_str),
-            resumable: verdict(session).resumable,
+            resumable: verdict(session, self.now).resumable,
         });
         let SessionSearch { limit, offset, .. } = self.search;
-        let pagination = Pagination { total: self.page.total, limit, offset, next_offset: self.next_offset() };
+        let pagination = Pagination { total: self.total(), limit, offset, next_offset: self.next_offset() };
         let mut result = CallToolResult::success(vec![ContentBlock::text(self.text())]);
         result.structured_content = Some(json!(Output { data: data.collect(), pagination }));
         result

@@ -27,10 +27,11 @@ pub(super) fn link_expiry(session: &Session, now: Timestamp) -> Option<String> {
     Some(format!("link {verb} {}", moment(expiry, now)))
 }
 
-/// Whether the session can be resumed.
-pub(super) fn verdict(session: &Session) -> Verdict {
+/// Whether the session can be resumed, seen from `now`.
+pub(super) fn verdict(session: &Session, now: Timestamp) -> Verdict {
     Verdict::of(
         session.status.as_ref().map(OutsideText::as_str),
         session.retention_status.as_ref().map(OutsideText::as_str),
+        session.token_expires_at.as_ref().is_some_and(|expiry| !expiry.remaining(now).is_positive()),
     )
 }

@@ -39,8 +39,8 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    /// Judges by a session's `status` and `retention_status`.
-    pub(super) fn of(status: Option<&str>, retention_status: Option<&str>) -> Self {
+    /// Judges by a session's `status` and `retention_status`; whether its link is dead changes the words alone.
+    pub(super) fn of(status: Option<&str>, retention_status: Option<&str>, link_is_dead: bool) -> Self {
         use Resumable::{No, Unknown, Yes};
 
         let (resumable, reason) = match (status.unwrap_or_default(), retention_status.unwrap_or_default()) {
@@ -50,6 +50,9 @@ impl Verdict {
             (EXPIRED, "" | "active") => (Yes, "It has expired, which is what resume_session is for."),
             (EXPIRED, _) => {
                 (Unknown, "It has expired, but part of its data is gone, and Verifa does not say what follows: try it.")
+            }
+            ("pending" | "capturing", _) if link_is_dead => {
+                (Unknown, "Its link has died. Whether it can be resumed then is not documented, but likely: try it.")
             }
             ("pending" | "capturing", _) => {
                 (Unknown, "Its link may still work. If the person is stuck all the same, try resume_session.")
@@ -66,7 +69,7 @@ impl Verdict {
 
     /// What is most likely behind Verifa's refusal to resume a session.
     pub(super) fn of_refused() -> Self {
-        Self::of(Some(COMPLETED), Some(REDACTED))
+        Self::of(Some(COMPLETED), Some(REDACTED), true)
     }
 }
 
@@ -93,16 +96,18 @@ mod tests {
             (None, None, Resumable::Unknown),
         ];
         for (status, retention_status, expected) in cases {
-            let verdict = Verdict::of(status, retention_status);
-            assert_eq!(verdict.resumable, expected, "{status:?} {retention_status:?}");
-            assert!(!verdict.reason.is_empty());
+            for link_is_dead in [false, true] {
+                let verdict = Verdict::of(status, retention_status, link_is_dead);
+                assert_eq!(verdict.resumable, expected, "{status:?} {retention_status:?}");
+                assert!(!(link_is_dead && verdict.reason.contains("may still work")));
+            }
         }
         assert_eq!(Verdict::of_refused().resumable, Resumable::No);
     }
 
     #[test]
     fn every_documented_status_is_known_here_or_open() {
-        let certain = SessionStatus::DOCUMENTED.map(|status| Verdict::of(Some(status), None).resumable);
+        let certain = SessionStatus::DOCUMENTED.map(|status| Verdict::of(Some(status), None, false).resumable);
         assert_eq!(certain.iter().filter(|it| **it != Resumable::Unknown).count(), 2);
     }
 }

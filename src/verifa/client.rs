@@ -138,7 +138,11 @@ impl Client {
     ) -> Result<Answer<Session>, Failure> {
         let url = self.settings.base_url.endpoint(&["sessions", session_id.as_str()]);
         let request = request(Method::GET, url, key, KeyInflection::Snake, verifa_version);
-        self.repeat(&request, Session::read, on_wait).await
+        let read = |body: &Value| match Session::read(body)? {
+            session if session.id == *session_id => Ok(session),
+            _ => Err(BodyFault::OtherSession),
+        };
+        self.repeat(&request, read, on_wait).await
     }
 
     /// Finds sessions: `GET /api/v1/sessions`, repeated within the budget.
@@ -155,7 +159,7 @@ impl Client {
         let mut url = self.settings.base_url.endpoint(&["sessions"]);
         url.query_pairs_mut().extend_pairs(search.parameters());
         let request = request(Method::GET, url, key, KeyInflection::Snake, verifa_version);
-        self.repeat(&request, SessionPage::read, on_wait).await
+        self.repeat(&request, |body: &Value| SessionPage::read(body, search.limit), on_wait).await
     }
 
     /// Asks what the key may do: `GET /api/v1/rate-limits`, once.
@@ -171,7 +175,7 @@ impl Client {
     async fn repeat<T, F: Future<Output = ()>>(
         &self,
         request: &Request,
-        read: fn(&Value) -> Result<T, BodyFault>,
+        read: impl Fn(&Value) -> Result<T, BodyFault> + Copy,
         on_wait: impl Fn(Wait) -> F,
     ) -> Result<Answer<T>, Failure> {
         let budget = self.settings.retry_budget;
@@ -218,7 +222,7 @@ impl Client {
         &self,
         request: &Request,
         deadline: Instant,
-        read: fn(&Value) -> Result<T, BodyFault>,
+        read: impl Fn(&Value) -> Result<T, BodyFault> + Copy,
     ) -> Result<Answer<T>, Error> {
         let http = self.http.get().map_err(Error::Setup)?;
         // A permit that is free is taken even at the last moment; one to wait for must leave time for the attempt.
@@ -239,7 +243,7 @@ impl Client {
     async fn read_answer<T>(
         &self,
         mut response: Response,
-        read: fn(&Value) -> Result<T, BodyFault>,
+        read: impl Fn(&Value) -> Result<T, BodyFault> + Copy,
         limit: Duration,
     ) -> Result<Answer<T>, Error> {
         let status = response.status();

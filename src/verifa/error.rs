@@ -91,6 +91,9 @@ pub enum BodyFault {
     /// A promised field is missing or of another type.
     #[error("no usable {0}")]
     Field(&'static str),
+    /// It is about another session than was asked for.
+    #[error("about another session")]
+    OtherSession,
     /// The capture link is not one that may be handed out.
     #[error("unsafe capture_url")]
     UnsafeLink,

@@ -111,13 +111,31 @@ impl KeyInflection {
 
     /// The value with all keys of its objects, at any depth, in this casing.
     pub fn inflect_keys(self, value: Value) -> Value {
+        // The common case, since this casing was asked for: nothing is to be done, which is soon seen.
+        if self == Self::Snake && is_snake(&value) { value } else { self.rename_keys(value) }
+    }
+
+    fn rename_keys(self, value: Value) -> Value {
         match value {
             Value::Object(fields) => {
-                fields.into_iter().map(|(key, field)| (self.inflect(&key), self.inflect_keys(field))).collect()
+                fields.into_iter().map(|(key, field)| (self.inflect(&key), self.rename_keys(field))).collect()
             }
-            Value::Array(items) => items.into_iter().map(|item| self.inflect_keys(item)).collect(),
+            Value::Array(items) => items.into_iter().map(|item| self.rename_keys(item)).collect(),
             other => other,
         }
+    }
+}
+
+/// Whether all keys are snake case beyond doubt.
+fn is_snake(value: &Value) -> bool {
+    let plain = |key: &str| {
+        let lower_case = key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        lower_case && !key.starts_with('_') && !key.ends_with('_') && !key.contains("__")
+    };
+    match value {
+        Value::Object(fields) => fields.iter().all(|(key, field)| plain(key) && is_snake(field)),
+        Value::Array(items) => items.iter().all(is_snake),
+        _ => true,
     }
 }
 
@@ -184,6 +202,12 @@ mod tests {
         fn an_idempotency_key_is_kept_as_it_is_or_refused(text in any::<String>()) {
             let allowed = (1..=255).contains(&text.len()) && text.bytes().all(|byte| (b'!'..=b'~').contains(&byte));
             prop_assert_eq!(text.parse::<IdempotencyKey>().is_ok(), allowed);
+        }
+
+        #[test]
+        fn keys_that_are_left_as_they_are_would_have_become_the_same(key in "[A-Za-z0-9_-]{1,12}") {
+            let value = serde_json::json!([{ (key): {} }]);
+            prop_assert_eq!(KeyInflection::Snake.inflect_keys(value.clone()), KeyInflection::Snake.rename_keys(value));
         }
 
         #[test]

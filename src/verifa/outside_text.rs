@@ -10,7 +10,7 @@ use icu_properties::{
     props::{DefaultIgnorableCodePoint, GeneralCategory},
 };
 
-use super::wire::SECRET_PREFIXES;
+use super::wire::{CAPTURE_PATH, SECRET_PREFIXES};
 
 /// One line of cleaned text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl OutsideText {
     /// Cleans a text and keeps at most so many characters of it; what was cut is shown as an ellipsis.
     pub fn capped(text: &str, length: usize) -> Self {
         // Enough to fill the line whatever cleaning takes out, without walking through a megabyte.
-        let visible: String = text.chars().take(length.saturating_mul(8)).map(visible_or_space).collect();
+        let visible: String = text.chars().take(length.saturating_mul(8)).filter_map(visible).collect();
         let words: Vec<_> = visible.split_whitespace().map(without_secret).collect();
         let line = words.join(" ");
         match line.char_indices().nth(length) {
@@ -54,20 +54,22 @@ impl fmt::Display for OutsideText {
     }
 }
 
-fn visible_or_space(character: char) -> char {
+/// The character; a space for one that separates or cannot be seen; nothing for one that would only hide in a word.
+fn visible(character: char) -> Option<char> {
     use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, Surrogate, Unassigned};
 
     let category = CodePointMapData::<GeneralCategory>::new().get(character);
-    let invisible = CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
-        || matches!(
-            category,
-            Control | Format | LineSeparator | ParagraphSeparator | PrivateUse | Surrogate | Unassigned
-        );
-    if invisible { ' ' } else { character }
+    if CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character) {
+        return None;
+    }
+    let invisible =
+        matches!(category, Control | Format | LineSeparator | ParagraphSeparator | PrivateUse | Surrogate | Unassigned);
+    Some(if invisible { ' ' } else { character })
 }
 
 fn without_secret(word: &str) -> String {
-    match SECRET_PREFIXES.iter().filter_map(|prefix| word.find(prefix)).min() {
+    let lower_case = word.to_ascii_lowercase();
+    match SECRET_PREFIXES.iter().chain([&CAPTURE_PATH]).filter_map(|prefix| lower_case.find(prefix)).min() {
         Some(start) => word.get(..start).unwrap_or_default().to_owned() + "[secret removed]",
         None => word.to_owned(),
     }
@@ -85,9 +87,9 @@ mod tests {
             ("plain", "plain"),
             ("two\r\nlines\tand tabs", "two lines and tabs"),
             ("\u{1b}[31mred\u{1b}[0m", "[31mred [0m"),
-            ("right\u{202e}left", "right left"),
+            ("right\u{202e}left", "rightleft"),
             ("tags\u{e0049}\u{e0047}", "tags"),
-            ("zero\u{200b}width\u{feff}", "zero width"),
+            ("zero\u{200b}width\u{feff}", "zerowidth"),
             ("   ", ""),
             ("Zoë 東京 🙂", "Zoë 東京 🙂"),
         ];
@@ -99,7 +101,7 @@ mod tests {
     #[test]
     fn keys_and_tokens_are_removed() {
         let text = OutsideText::new("key vk_live_abc, see https://app.example/verify/tok_123 now");
-        assert_eq!(text.as_str(), "key [secret removed] see https://app.example/verify/[secret removed] now");
+        assert_eq!(text.as_str(), "key [secret removed] see https://app.example[secret removed] now");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use super::{BodyFault, DateTime, OutsideText, SessionId};
+use super::{BodyFault, DateTime, OutsideText, SessionId, wire::SECRET_PREFIXES};
 
 /// How much of a text field is kept, in characters.
 const TEXT: usize = 128;
@@ -90,12 +90,14 @@ pub struct SessionPage {
 }
 
 impl SessionPage {
-    /// Reads the answer, its keys in snake case.
+    /// Reads the answer, its keys in snake case, and no more items than were asked for.
     ///
     /// # Errors
     /// Where there is no list.
-    pub(super) fn read(body: &Value) -> Result<Self, BodyFault> {
+    pub(super) fn read(body: &Value, limit: u32) -> Result<Self, BodyFault> {
         let items = body.get("data").and_then(Value::as_array).ok_or(BodyFault::Field("data"))?;
+        let limit = items.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
+        let items = items.get(..limit).unwrap_or(items);
         let sessions: Vec<_> = items.iter().filter_map(|item| Session::read(item).ok()).collect();
         let total = body.get("pagination").and_then(|it| it.get("total")).and_then(Value::as_u64);
         Ok(Self { left_out: items.len() - sessions.len(), sessions, total })
@@ -171,7 +173,7 @@ impl SearchText {
     /// The longest text, in characters. Verifa documents none.
     pub const MAX_LENGTH: usize = 200;
     /// What the text may be, in words.
-    pub const ALLOWED: &str = "1 to 200 characters, a session id or an external reference";
+    pub const ALLOWED: &str = "1 to 200 characters of a session id or an external reference, never a link or a key";
 }
 
 impl FromStr for SearchText {
@@ -180,7 +182,9 @@ impl FromStr for SearchText {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
         let plain = !text.is_empty() && text.chars().count() <= Self::MAX_LENGTH && !text.contains(char::is_control);
-        plain.then(|| Self(text.to_owned())).ok_or(InvalidSearch(Self::ALLOWED))
+        // It stands in a URL, which others log.
+        let secret = text.contains("://") || SECRET_PREFIXES.iter().any(|prefix| text.contains(prefix));
+        (plain && !secret).then(|| Self(text.to_owned())).ok_or(InvalidSearch(Self::ALLOWED))
     }
 }
 
@@ -197,7 +201,7 @@ mod tests {
             "metadata": {"name": "Jane"}, "tags": ["a", 1, "", "b"], "processing_attempts": 2, "case_id": null,
         }))
         .unwrap();
-        assert_eq!(full.external_ref.unwrap().as_str(), "a b");
+        assert_eq!(full.external_ref.unwrap().as_str(), "ab");
         assert_eq!(full.tags.iter().map(OutsideText::as_str).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!((full.processing_attempts, full.case_id), (Some(2), None));
         let bare = Session::read(&json!({"id": "ses_1", "status": 7, "created_at": "soon"})).unwrap();
@@ -208,11 +212,11 @@ mod tests {
 
     #[test]
     fn one_bad_item_does_not_spoil_a_page() {
-        let page = SessionPage::read(&json!({"data": [{"id": "ses_1"}, {"id": "a/b"}, 3], "pagination": {"total": 9}}));
-        let page = page.unwrap();
+        let body = json!({"data": [{"id": "ses_1"}, {"id": "a/b"}, 3, {"id": "ses_2"}], "pagination": {"total": 9}});
+        let page = SessionPage::read(&body, 3).unwrap();
         assert_eq!((page.sessions.len(), page.left_out, page.total), (1, 2, Some(9)));
-        assert_eq!(SessionPage::read(&json!({"data": []})).unwrap().total, None);
-        assert_eq!(SessionPage::read(&json!([])), Err(BodyFault::Field("data")));
+        assert_eq!(SessionPage::read(&json!({"data": []}), 10).unwrap().total, None);
+        assert_eq!(SessionPage::read(&json!([]), 10), Err(BodyFault::Field("data")));
     }
 
     #[test]
@@ -226,7 +230,7 @@ mod tests {
         for text in ["ses_1", "customer 1001 & co", "Zoë", &"ä".repeat(200)] {
             assert!(text.parse::<SearchText>().is_ok(), "{text}");
         }
-        for text in ["", "  ", "a\nb", &"ä".repeat(201)] {
+        for text in ["", "  ", "a\nb", &"ä".repeat(201), "https://app.example/verify/x", "tok_abc", "vk_live_x"] {
             assert!(text.parse::<SearchText>().is_err(), "{text}");
         }
     }

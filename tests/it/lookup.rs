@@ -57,6 +57,45 @@ async fn sessions_are_listed_sparingly_and_the_answer_fits_its_schema() {
 }
 
 #[tokio::test]
+async fn no_more_is_shown_than_was_asked_for_whatever_verifa_sends() {
+    let sessions: Vec<_> = (0..5_000).map(|number| json!({"id": format!("ses_{number}")})).collect();
+    let upstream = Upstream::always([page(&sessions, json!(3))]).await;
+    let mut client = Client::of_api(&upstream.url, &[]).await;
+    let result = client.call("list_sessions", json!({"limit": 7})).await;
+    assert_eq!(result["structuredContent"]["data"].as_array().unwrap().len(), 7);
+    assert_eq!(
+        result["structuredContent"]["pagination"]["total"],
+        Value::Null,
+        "a total of 3 is less than what is seen"
+    );
+    assert_eq!(result["structuredContent"]["pagination"]["next_offset"], 7);
+    assert!(text(&result).starts_with("Sessions 1 to 7 (sandbox)"), "{result}");
+}
+
+#[tokio::test]
+async fn another_sessions_answer_is_not_shown_for_the_one_that_was_asked_for() {
+    let upstream = Upstream::always([Reply::json(200, &session())]).await;
+    let mut client = Client::of_api(&upstream.url, &[]).await;
+    let result = client.call("get_session", json!({"session_id": "ses_2"})).await;
+    assert!(text(&result).contains("its answer is about another session"), "{result}");
+    assert!(!result.to_string().contains("customer-1001"));
+}
+
+#[tokio::test]
+async fn a_dead_link_is_not_said_to_work_perhaps() {
+    let mut stuck = session();
+    stuck["status"] = json!("capturing");
+    let upstream = Upstream::always([Reply::json(200, &stuck)]).await;
+    let mut client = Client::of_api(&upstream.url, &[]).await;
+    let result = client.call("get_session", json!({"session_id": "ses_1"})).await;
+    assert_eq!(result["structuredContent"]["resumable"], "unknown");
+    assert!(
+        text(&result)
+            .ends_with("Its link has died. Whether it can be resumed then is not documented, but likely: try it.")
+    );
+}
+
+#[tokio::test]
 async fn a_search_goes_out_as_it_was_asked_for() {
     let upstream = Upstream::always([page(&[], json!(0))]).await;
     let mut client = Client::of_api(&upstream.url, &[("VERIFA_API_VERSION", "2026-01-01")]).await;
@@ -83,6 +122,7 @@ async fn wrong_lookup_arguments_are_all_told_at_once_and_nothing_is_sent() {
         ("list_sessions", json!({"status": "Expired!", "query": "", "limit": 0, "offset": -1})),
         ("list_sessions", json!({"limit": "10", "offset": 1.5, "q": "x"})),
         ("list_sessions", json!({"limit": 101, "status": ["expired"]})),
+        ("list_sessions", json!({"query": "https://app.withverifa.com/verify/tok_00112233"})),
         ("get_session", json!({})),
         ("get_session", json!({"session_id": "../rate-limits"})),
         ("generate_one_time_link", json!({"session_id": "ses_1", "expires_in_minutes": 0})),
@@ -110,6 +150,7 @@ async fn failures_of_lookups_are_told_without_a_word_about_resuming() {
         ("429", Reply::new(429, &["retry-after: 42"], "")),
         ("500", Reply::error(500, "internal", "Oops")),
         ("200_html", Reply::new(200, &[], "<html>")),
+        ("200_too_large", Reply::new(200, &[], "x".repeat(1_100_000))),
         ("200_array", Reply::json(200, &json!([]))),
         ("connection_closed", Reply::Close),
     ] {

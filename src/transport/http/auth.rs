@@ -111,9 +111,10 @@ fn bearer(value: &str) -> Option<&str> {
 fn rights_in(query: &str) -> Result<Rights, Denied> {
     let mut rights = Rights::default();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        match name.as_ref() {
-            "read_only" => rights.read_only |= read_switch(&value)?,
-            "toolsets" => {
+        // A switch that is misspelt must not leave open what it was to close.
+        match name.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
+            "readonly" => rights.read_only |= read_switch(&value)?,
+            "toolsets" | "toolset" => {
                 let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
                 let toolsets: BTreeSet<Toolset> =
                     names.map(|name| name.parse().map_err(Denied::UnknownToolset)).collect::<Result<_, _>>()?;
@@ -239,6 +240,9 @@ mod tests {
             ("read_only=false", Ok(true)),
             ("read_only=true", Ok(false)),
             ("read_only=1&read_only=false", Ok(false)),
+            ("READ-ONLY=true", Ok(false)),
+            ("readonly", Ok(false)),
+            ("toolSet=lookup", Ok(false)),
             ("toolsets=resume", Ok(true)),
             ("toolsets=lookup", Ok(false)),
             ("toolsets=", Ok(true)),
