@@ -102,7 +102,7 @@ struct StartLine<'a> {
     event: &'static str,
     call: &'a str,
     caller: Option<&'a str>,
-    key: String,
+    key: &'a str,
     environment: &'static str,
     emulator: bool,
     tool: &'static str,

@@ -255,7 +255,8 @@ impl ServerHandler for Server {
                 result = self.call(request, &context) => result.ok_or_else(unknown_tool),
             }
         };
-        answer.instrument(span).await
+        // The SDK moves a call's future about several times, and it is large.
+        Box::pin(answer.instrument(span)).await
     }
 }
 

@@ -92,13 +92,13 @@ impl Identity {
 impl Caller {
     /// Who this is: the name that the deployment gave, else the key.
     pub fn identity(&self) -> Identity {
-        let key = self.key.as_ref().map(ApiKey::sha256).unwrap_or_default();
-        Identity(self.name.as_ref().map_or(key, |name| format!("name {name}")))
+        let key = || self.key.as_ref().map(ApiKey::sha256).unwrap_or_default().to_owned();
+        Identity(self.name.as_ref().map_or_else(key, |name| format!("name {name}")))
     }
 
     /// Who this is, for logs: the name, else the key's fingerprint.
-    pub fn label(&self) -> Option<String> {
-        self.name.clone().or_else(|| self.key.as_ref().map(ApiKey::fingerprint))
+    pub fn label(&self) -> Option<&str> {
+        self.name.as_deref().or_else(|| self.key.as_ref().map(ApiKey::fingerprint))
     }
 
     /// The environment that the caller's key belongs to.

@@ -2,7 +2,7 @@
 //!
 //! A key is read once, kept out of every `Debug` and error by its type, and leaves only as a header marked sensitive.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::HeaderValue;
@@ -92,6 +92,8 @@ pub enum InvalidApiKey {
 pub struct ApiKey {
     header: HeaderValue,
     environment: Environment,
+    // Every call is counted, limited and logged by it.
+    sha256: Arc<str>,
 }
 
 impl ApiKey {
@@ -104,13 +106,13 @@ impl ApiKey {
     }
 
     /// Tells keys apart in logs without telling what they are: the first 12 digits of [`Self::sha256`].
-    pub fn fingerprint(&self) -> String {
-        self.sha256().chars().take(12).collect()
+    pub fn fingerprint(&self) -> &str {
+        self.sha256.get(..12).unwrap_or(&self.sha256)
     }
 
     /// The key's SHA-256 in hexadecimal, to tell keys apart without holding them.
-    pub fn sha256(&self) -> String {
-        Sha256::digest(self.header.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    pub fn sha256(&self) -> &str {
+        &self.sha256
     }
 
     /// A key for another purpose, which tells nothing about this one: HMAC-SHA256 of the purpose's name.
@@ -144,6 +146,8 @@ impl FromStr for ApiKey {
             !rest.is_empty() && text.len() <= Self::MAX_LENGTH && rest.bytes().all(|byte| byte.is_ascii_graphic());
         let mut header = HeaderValue::from_str(text).map_err(|_| InvalidApiKey::Damaged)?;
         header.set_sensitive(true);
-        sound.then_some(Self { header, environment }).ok_or(InvalidApiKey::Damaged)
+        let sha256: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = sha256.into();
+        sound.then_some(Self { header, environment, sha256 }).ok_or(InvalidApiKey::Damaged)
     }
 }

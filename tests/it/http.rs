@@ -240,7 +240,7 @@ async fn metrics_are_not_shown_where_others_can_reach_them() {
 
 #[tokio::test]
 async fn a_request_goes_by_one_id_in_its_answer_its_error_and_the_log() {
-    let server = HttpServer::start(&[], &[]).await;
+    let server = HttpServer::start(&[], &[("VERIFA_MCP_LOG", "debug")]).await;
     let mut ids = vec!["mine-1_A".to_owned()];
     let given = server.resume(SANDBOX_KEY, "../x").header("x-request-id", "mine-1_A").send().await.unwrap();
     assert_eq!(given.headers()["x-request-id"], "mine-1_A");

@@ -137,7 +137,7 @@ pub(super) async fn receive(State(service): State<Arc<Service>>, mut request: Re
         None if is_open(path) => next.run(request).await,
         None => match service.auth.authenticate(request.headers(), request.uri().query(), &service.rights) {
             Ok(caller) => {
-                line.caller = caller.label();
+                line.caller = caller.label().map(str::to_owned);
                 request.extensions_mut().insert(caller);
                 next.run(request).await
             }
@@ -181,7 +181,12 @@ impl Drop for AccessLine {
         let (time, caller) = (self.started.elapsed(), self.caller.as_deref());
         self.metrics.http_answered(path, *status, time);
         let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(method, path, status, milliseconds, request_id, caller, "answered");
+        if *status < 400 {
+            // A call that went well has its own line.
+            tracing::debug!(method, path, status, milliseconds, request_id, caller, "answered");
+        } else {
+            tracing::info!(method, path, status, milliseconds, request_id, caller, "answered");
+        }
     }
 }
 
