@@ -161,7 +161,7 @@ pub(crate) fn capture_url(session_id: &str) -> String {
 /// The system accepts connections on its own, so a connection's first bytes wait instead, once they are there.
 pub(crate) async fn at_a_distance(server: SocketAddr, round_trip: Duration) -> SocketAddr {
     listen(move |near| async move {
-        near.readable().await?;
+        near.peek(&mut [0]).await?;
         sleep(round_trip).await;
         let far = TcpStream::connect(server).await?;
         far.set_nodelay(true)?;

@@ -54,7 +54,7 @@ impl Kind {
     /// How many of a cycle's calls are of this kind, and what asks the upstream for it.
     fn share(self) -> (usize, &'static str) {
         match self {
-            Self::Fine => (900, "fine"),
+            Self::Fine => (903, "fine"),
             Self::Slow => (10, "slow-always"),
             Self::ErrorOnce => (25, "503-once"),
             Self::RateLimitedOnce => (10, "429-once"),
@@ -63,7 +63,7 @@ impl Kind {
             Self::NotFound => (10, "404-always"),
             Self::Garbage => (5, "garbage-always"),
             Self::ErrorAlways => (5, "500-always"),
-            Self::Hangs => (5, "hang-always"),
+            Self::Hangs => (2, "hang-always"),
             Self::Cancelled => (10, "hang-always"),
         }
     }
