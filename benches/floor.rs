@@ -52,6 +52,12 @@ struct Resumed {
     qr_code_data_url: String,
 }
 
+/// The default client, with the same cryptography as the program's.
+fn default_client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
 impl Server {
     fn new() -> Self {
         let tool = Tool::new("resume_session", "Resumes a Verifa session.", schema_for_input::<Input>().unwrap());
@@ -63,7 +69,7 @@ impl Server {
         });
         Self {
             tool_router: Arc::new(ToolRouter::new().with_route(route)),
-            client: reqwest::Client::new(),
+            client: default_client(),
             api: env::var("VERIFA_API_URL").unwrap(),
             key: env::var("VERIFA_API_KEY").unwrap(),
         }

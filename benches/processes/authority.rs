@@ -6,7 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use tempfile::TempDir;
 use tokio_rustls::{
     TlsAcceptor,
-    rustls::{ServerConfig, crypto::aws_lc_rs::default_provider, pki_types::PrivateKeyDer},
+    rustls::{ServerConfig, crypto::ring::default_provider, pki_types::PrivateKeyDer},
 };
 
 /// What the system trusts, as one file and as a folder of files: without a word in the environment, both are read.

@@ -70,6 +70,8 @@ impl Http {
     }
 
     fn make(&self) -> Result<reqwest::Client, SetupFault> {
+        // The first one stays, and there is no other in this process.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(self.connect_timeout)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{
-    Client, Method, RequestBuilder, Response, StatusCode,
+    Method, RequestBuilder, Response, StatusCode,
     header::{HOST, RETRY_AFTER},
 };
 use serde_json::{Value, json};
@@ -342,7 +342,7 @@ async fn a_shutdown_lets_it_end() {
     let serving = tokio::spawn(emulator.serve(async { drop(stopped.await) }));
     // Browsers open connections in advance, and say nothing on them.
     let _silent = tokio::net::TcpStream::connect(url.strip_prefix("http://").unwrap()).await.unwrap();
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = crate::program::http_client().build().unwrap();
     assert_eq!(client.get(&url).send().await.unwrap().status(), StatusCode::OK);
     drop(stop);
     tokio::time::timeout(Duration::from_secs(5), serving).await.unwrap().unwrap().unwrap();

@@ -188,7 +188,7 @@ async fn no_key_token_or_link_is_logged() {
     let mut stdout = tokio::io::BufReader::new(child.stdout.take().unwrap());
     tokio::io::AsyncBufReadExt::read_line(&mut stdout, &mut first).await.unwrap();
     let url = first.trim().strip_prefix("Verifa emulator listening on ").unwrap();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = crate::program::http_client().build().unwrap();
     let ask = |method, path: &str| {
         let request = client.request(method, format!("{url}/api/v1{path}"));
         snake(request.header("X-API-Key", LIVE_KEY).header("Idempotency-Key", "mine"))

@@ -13,6 +13,7 @@ use tokio::{
     process::{Child, Command},
     task::JoinHandle,
 };
+use tokio_rustls::rustls::crypto::ring;
 
 pub(crate) const SANDBOX_KEY: &str = "vk_sandbox_integrationtests";
 
@@ -56,7 +57,7 @@ impl Emulator {
         let url = first.strip_prefix("Verifa emulator listening on ").unwrap().to_owned();
         // Whoever stops reading would stop the program's writing.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { url, client: reqwest::Client::builder().no_proxy().build().unwrap(), _child: child }
+        Self { url, client: http_client().build().unwrap(), _child: child }
     }
 }
 
@@ -83,7 +84,7 @@ impl HttpServer {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let Some(line) = lines.next_line().await.unwrap() else { panic!("{}", stderr.await.unwrap()) };
         let url = line.strip_prefix("MCP server listening on ").unwrap().strip_suffix("/mcp").unwrap().to_owned();
-        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let client = http_client().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { url, client, child, stderr }
     }
 
@@ -297,9 +298,15 @@ pub(crate) async fn eventually(mut condition: impl AsyncFnMut() -> bool) {
     tokio::time::timeout(TO_THE_END, comes_true).await.expect("it never came true");
 }
 
+/// A client for this computer, that has the cryptography which it needs although it never speaks TLS.
+pub(crate) fn http_client() -> reqwest::ClientBuilder {
+    let _ = ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy()
+}
+
 /// Fetches a page, whatever proxy the developer has set.
 pub(crate) async fn fetch(url: &str) -> reqwest::Response {
-    reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await.unwrap()
+    http_client().build().unwrap().get(url).send().await.unwrap()
 }
 
 /// The text of a tool's result.
