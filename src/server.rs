@@ -8,21 +8,24 @@ mod seal;
 
 use std::{
     borrow::Cow,
+    fmt,
     sync::{Arc, OnceLock},
 };
 
 use axum::http::request::Parts;
+use futures_util::future::BoxFuture;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult,
-        ContentBlock, DiscoverResult, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
-        ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProgressNotificationParam,
-        ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Reference, ServerCapabilities,
-        ServerConfig, Tool,
+        ContentBlock, DiscoverResult, GetPromptRequestParams, GetPromptResponse, Implementation,
+        InitializeRequestParams, InitializeResult, InputRequiredResult, ListPromptsResult, ListResourcesResult,
+        ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ReadResourceRequestParams,
+        ReadResourceResponse, ReadResourceResult, Reference, ServerCapabilities, ServerConfig, Tool,
     },
-    service::{NotificationContext, RequestContext},
+    service::RequestContext,
 };
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use self::{confirmation::Confirmation, instructions::instructions};
@@ -42,7 +45,15 @@ pub struct Server {
     setup: Arc<Setup>,
     /// For whom calls are made that do not bring a caller of their own.
     caller: Caller,
+    connects_ahead: bool,
+    stop: CancellationToken,
     definitions: Arc<Definitions>,
+}
+
+/// A call's turn, where its transport lets a caller have so many calls at once.
+pub trait Turn: fmt::Debug + Send + Sync {
+    /// Lets other calls go on while the user thinks; what is returned waits until this one may.
+    fn rest(&self) -> BoxFuture<'_, ()>;
 }
 
 /// The tools' definitions, made when first asked for: the titles name the caller's environment.
@@ -60,9 +71,15 @@ type AllTools = [Tool; ToolName::ALL.len()];
 pub struct RequestId(pub String);
 
 impl Server {
-    /// A server that makes its calls for one caller, where a call does not bring another.
-    pub fn new(setup: Arc<Setup>, caller: Caller) -> Self {
-        Self { setup, caller, definitions: Arc::default() }
+    /// A server that makes its calls for one caller, where a call does not bring another. One whose calls are made with a
+    /// configured key `connects_ahead`.
+    pub fn new(setup: Arc<Setup>, caller: Caller, connects_ahead: bool) -> Self {
+        Self { setup, caller, connects_ahead, stop: CancellationToken::new(), definitions: Arc::default() }
+    }
+
+    /// The same server, which has no question open once `stop` is cancelled.
+    pub fn asking_until(self, stop: CancellationToken) -> Self {
+        Self { stop, ..self }
     }
 
     /// The same server for another caller.
@@ -92,9 +109,10 @@ impl Server {
         of_request(context).unwrap_or(&self.caller)
     }
 
-    /// Lets the connection to Verifa be opened while the user still thinks, where a key is configured to use it with.
+    /// Lets the connection to Verifa be opened while the user still thinks, where calls are made with a configured key:
+    /// never for callers who bring their own.
     fn connect_ahead(&self) {
-        if self.caller.key.is_some() {
+        if self.connects_ahead {
             let setup = self.setup.clone();
             tokio::spawn(async move { setup.client.connect_ahead().await });
         }
@@ -109,7 +127,18 @@ impl Server {
         let tool = ToolName::find(&request.name)?;
         let caller = self.caller(context);
         let counted = self.setup.metrics.call_begins(tool.as_str());
-        let outcome = self.answer(tool, request, caller, context).await;
+        let outcome = match self.agreed(tool, request, caller, context).await {
+            Ok(Agreed::Yes(call)) => tokio::select! {
+                biased;
+                () = context.ct.cancelled() => {
+                    tracing::info!("call cancelled");
+                    return Some(CallToolResult::error(vec![ContentBlock::text(CANCELLED)]).into());
+                }
+                sent = call.send(&self.setup, caller, |wait| report_wait(context, wait)) => sent.map(Into::into),
+            },
+            Ok(Agreed::NotYet(question)) => Ok(question.into()),
+            Err(error) => Err(error),
+        };
         counted.ends(match &outcome {
             Ok(CallToolResponse::InputRequired(_)) => "asked",
             Ok(_) => "success",
@@ -119,23 +148,29 @@ impl Server {
         Some(outcome.unwrap_or_else(|error| error.into_result(request_id).into()))
     }
 
-    async fn answer(
+    /// Reads a call and has the user agree to it, where they are to.
+    async fn agreed(
         &self,
         tool: ToolName,
-        mut request: CallToolRequestParams,
+        request: CallToolRequestParams,
         caller: &Caller,
         context: &RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ToolError> {
-        let confirmation = Confirmation::of(tool, &mut request, &self.setup, caller);
-        let mut call = Call::read(tool, request.arguments.unwrap_or_default(), &self.setup, caller)?;
-        if let (Some(confirmation), Some(write)) = (confirmation, call.as_write())
-            && let Some(question) = confirmation.ask(write, context).await?
+    ) -> Result<Agreed, ToolError> {
+        let mut call = Call::read(tool, request.arguments.clone().unwrap_or_default(), &self.setup, caller)?;
+        if let Some(write) = call.as_write()
+            && let Some(confirmation) = Confirmation::of(tool, &request, &self.setup, caller)
+            && let Some(question) = confirmation.ask(write, context, &self.stop).await?
         {
-            return Ok(question.into());
+            return Ok(Agreed::NotYet(question));
         }
-        let result = call.send(&self.setup, caller, |wait| report_wait(context, wait)).await?;
-        Ok(result.into())
+        Ok(Agreed::Yes(call))
     }
+}
+
+/// Whether a call may be sent.
+enum Agreed {
+    Yes(Call),
+    NotYet(InputRequiredResult),
 }
 
 impl ServerHandler for Server {
@@ -154,14 +189,21 @@ impl ServerHandler for Server {
             .with_instructions(instructions(&self.caller, self.setup.emulated))
     }
 
-    async fn on_initialized(&self, _context: NotificationContext<RoleServer>) {
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
         self.connect_ahead();
+        context.peer.set_peer_info(request.clone());
+        self.for_caller(self.caller(&context).clone()).negotiate_initialize(&request)
     }
 
     /// What clients of the newest revision begin with, instead of `initialize`.
-    async fn discover(&self, _context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+    async fn discover(&self, context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
         self.connect_ahead();
-        Ok(DiscoverResult::from_server_info(self.supported_protocol_versions().into_owned(), self.get_info()))
+        let info = self.for_caller(self.caller(&context).clone()).get_info();
+        Ok(DiscoverResult::from_server_info(self.supported_protocol_versions().into_owned(), info))
     }
 
     async fn list_tools(
@@ -245,16 +287,7 @@ impl ServerHandler for Server {
             Some(id) => tracing::info_span!("request", request_id = id.0, caller = self.caller(&context).label()),
             None => tracing::Span::none(),
         };
-        let answer = async {
-            tokio::select! {
-                biased;
-                () = context.ct.cancelled() => {
-                    tracing::info!("call cancelled");
-                    Ok(CallToolResult::error(vec![ContentBlock::text(CANCELLED)]).into())
-                }
-                result = self.call(request, &context) => result.ok_or_else(unknown_tool),
-            }
-        };
+        let answer = async { self.call(request, &context).await.ok_or_else(unknown_tool) };
         // The SDK moves a call's future about several times, and it is large.
         Box::pin(answer.instrument(span)).await
     }

@@ -5,7 +5,7 @@
 //! Whatever is asked for, other people's crates are heard from `warn` up: below it they print whole messages, with keys
 //! and links. `RUST_LOG` is not read.
 
-use std::io;
+use std::io::{self, BufWriter};
 
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
@@ -32,8 +32,9 @@ pub fn start(level: LevelFilter, format: Format) -> WorkerGuard {
         .with_target(env!("CARGO_CRATE_NAME"), level)
         // It takes every client that leaves during its call for an error.
         .with_target("rmcp::service", LevelFilter::OFF);
-    let (writer, guard) =
-        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING_LINES).finish(io::stderr());
+    // Lines that come together are written together; the writer's thread flushes whenever none waits.
+    let stderr = BufWriter::new(io::stderr());
+    let (writer, guard) = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING_LINES).finish(stderr);
     let layer = fmt::layer().with_writer(writer);
     let layer = match format {
         Format::Text => layer.with_ansi(false).boxed(),

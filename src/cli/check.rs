@@ -82,7 +82,7 @@ async fn find(config: Config) -> Findings {
             Err(error) => findings.faults.push(explain(&error, config.verifa_version.as_ref())),
         },
     }
-    let server = Server::new(setup.into(), Caller::default());
+    let server = Server::new(setup.into(), Caller::default(), false);
     findings.tools = server.tools(&config.caller).iter().map(|tool| tool.name.to_string()).collect();
     findings.ok = findings.faults.is_empty();
     findings

@@ -123,7 +123,8 @@ impl Cli {
                 if config.emulated {
                     tracing::info!("calls go to the emulator inside this process, not to Verifa");
                 }
-                let server = Server::new(config.setup().into(), config.caller);
+                let has_key = config.caller.key.is_some();
+                let server = Server::new(config.setup().into(), config.caller, has_key);
                 transport::stdio::serve(server).await?;
                 Ok(ExitCode::SUCCESS)
             }

@@ -2,23 +2,29 @@
 //!
 //! From revision 2026-07-28 on the question is the call's answer, and the call comes again with what the user said;
 //! nothing is kept in between. Older clients are asked while their call waits, where there is a way to them: over stdio
-//! and classic SSE. Until the yes nothing is sent to Verifa and nothing is written to the audit log.
+//! and classic SSE. Until the yes nothing is sent to Verifa, nothing is written to the audit log, and the call takes
+//! nobody's place.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use rmcp::{
     RoleServer,
     model::{
-        BooleanSchema, CallToolRequestParams, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction,
-        ElicitationSchema, InputRequest, InputRequests, InputRequiredResult, InputResponses, JsonObject,
-        PrimitiveSchemaDefinition, ProtocolVersion,
+        BooleanSchema, CallToolRequestParams, ClientResult, ElicitRequest, ElicitRequestParams, ElicitResult,
+        ElicitationAction, ElicitationSchema, InputRequest, InputRequests, InputRequiredResult, InputResponses,
+        JsonObject, PrimitiveSchemaDefinition, ProtocolVersion, ServerRequest,
     },
-    service::{ElicitationMode, Peer, RequestContext, ServiceError},
+    service::{ElicitationMode, Peer, PeerRequestOptions, RequestContext, ServiceError},
 };
 use serde_json::Value;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::seal::{Broken, Seal};
+use super::{
+    Turn, of_request,
+    seal::{Broken, Seal},
+};
 use crate::{
     tools::{Caller, Circumstances, Fault, LinkCall, NotConfirmed, Setup, TIME_TO_ANSWER, ToolError, ToolName},
     verifa::Environment,
@@ -45,21 +51,22 @@ struct Reply {
 }
 
 impl<'a> Confirmation<'a> {
-    /// The user's say in this call if it writes; none where they have none, and where there is no key to send it with.
+    /// The user's say in a call that writes; none where they have none, and where there is no key to send it with.
     pub(super) fn of(
         tool: ToolName,
-        request: &mut CallToolRequestParams,
+        request: &CallToolRequestParams,
         setup: &'a Setup,
         caller: &Caller,
     ) -> Option<Self> {
         let key = caller.key.as_ref().filter(|key| setup.confirm.covers(key.environment()))?;
         let nothing = JsonObject::new();
         let seal = Seal::new(key, caller, tool, request.arguments.as_ref().unwrap_or(&nothing));
-        let reply = Reply { state: request.request_state.take(), responses: request.input_responses.take() };
+        let reply = Reply { state: request.request_state.clone(), responses: request.input_responses.clone() };
         Some(Self { setup, tool, environment: key.environment(), seal, reply })
     }
 
-    /// Has the user agree to a call. Where they are to be asked by the call's answer, that is returned.
+    /// Has the user agree to a call. Where they are to be asked by the call's answer, that is returned. No question stays
+    /// open once `stop` is cancelled.
     ///
     /// # Errors
     /// Everything but a clear yes, in words for the agent.
@@ -67,6 +74,7 @@ impl<'a> Confirmation<'a> {
         self,
         call: &mut LinkCall,
         context: &RequestContext<RoleServer>,
+        stop: &CancellationToken,
     ) -> Result<Option<InputRequiredResult>, ToolError> {
         let tool = self.tool;
         let span = tracing::info_span!("confirmation", tool = tool.as_str(), session_id = call.session_id().as_str());
@@ -74,7 +82,7 @@ impl<'a> Confirmation<'a> {
             let asked = if is_modern(context) {
                 self.ask_by_answer(call, context)
             } else {
-                self.ask_and_wait(call, &context.peer).await.map(|()| None)
+                self.ask_and_wait(call, context, stop).await.map(|()| None)
             };
             match &asked {
                 Ok(Some(_)) => tracing::info!("asking the user"),
@@ -89,14 +97,33 @@ impl<'a> Confirmation<'a> {
             .map_err(|why| ToolError { fault: Fault::NotConfirmed(why), circumstances: Circumstances::of(tool) })
     }
 
-    async fn ask_and_wait(&self, call: &LinkCall, peer: &Peer<RoleServer>) -> Result<(), NotConfirmed> {
+    async fn ask_and_wait(
+        &self,
+        call: &LinkCall,
+        context: &RequestContext<RoleServer>,
+        stop: &CancellationToken,
+    ) -> Result<(), NotConfirmed> {
         let cannot_ask = NotConfirmed::CannotAsk(self.setup.confirm);
         // What a client said of itself is only known where there is a way to it.
-        if !peer.supported_elicitation_modes().contains(&ElicitationMode::Form) {
+        if !context.peer.supported_elicitation_modes().contains(&ElicitationMode::Form) {
             return Err(cannot_ask);
         }
         tracing::info!("asking the user");
-        wait_for_yes(peer, self.question(call), TIME_TO_ANSWER, cannot_ask).await
+        let over = async || {
+            tokio::select! {
+                () = context.ct.cancelled() => {}
+                () = stop.cancelled() => {}
+            }
+        };
+        let rested = of_request::<Arc<dyn Turn>>(context).map(|turn| turn.rest());
+        wait_for_yes(&context.peer, self.question(call), TIME_TO_ANSWER, cannot_ask, over()).await?;
+        let Some(take_up) = rested else { return Ok(()) };
+        tokio::select! {
+            () = over() => return Err(NotConfirmed::Withdrawn),
+            () = take_up => {}
+        }
+        // A server that stops waits for the calls that it knows of by then.
+        if stop.is_cancelled() { Err(NotConfirmed::Withdrawn) } else { Ok(()) }
     }
 
     fn ask_by_answer(
@@ -142,21 +169,33 @@ fn is_modern(context: &RequestContext<RoleServer>) -> bool {
     context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
 }
 
-/// Asks a client of an older revision and waits for a yes.
+/// Asks a client of an older revision and waits for a yes, for so long and until it is `over`. A question that nobody
+/// waits for any more is taken back.
 async fn wait_for_yes(
     peer: &Peer<RoleServer>,
     question: ElicitRequestParams,
     time: Duration,
     cannot_ask: NotConfirmed,
+    over: impl Future<Output = ()>,
 ) -> Result<(), NotConfirmed> {
-    match peer.create_elicitation_with_timeout(question, Some(time)).await {
-        Ok(answer) => consent(&answer),
-        Err(ServiceError::Timeout { .. }) => Err(NotConfirmed::Silent),
-        Err(ServiceError::McpError(_)) => Err(cannot_ask),
-        Err(ServiceError::UnexpectedResponse) => Err(NotConfirmed::Unclear),
-        // The client has left, and nobody will read it.
-        Err(_) => Err(NotConfirmed::Dismissed),
-    }
+    let request = ServerRequest::ElicitRequest(ElicitRequest::new(question));
+    let asked = peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await;
+    // The client has left, and nobody will read it.
+    let Ok(mut asked) = asked else { return Err(NotConfirmed::Dismissed) };
+    let (why, reason) = tokio::select! {
+        biased;
+        answer = &mut asked.rx => return match answer {
+            Ok(Ok(ClientResult::ElicitResult(answer))) => consent(&answer),
+            Ok(Ok(_)) => Err(NotConfirmed::Unclear),
+            Ok(Err(ServiceError::McpError(_))) => Err(cannot_ask),
+            _ => Err(NotConfirmed::Dismissed),
+        },
+        () = over => (NotConfirmed::Withdrawn, "the call is over"),
+        () = sleep(time) => (NotConfirmed::Silent, "no answer in time"),
+    };
+    // Not waited for: where the connection ends too, nobody takes it.
+    tokio::spawn(asked.cancel(Some(reason.to_owned())));
+    Err(why)
 }
 
 fn consent_in(answer: &Value) -> Result<(), NotConfirmed> {
@@ -181,6 +220,8 @@ fn consent(answer: &ElicitResult) -> Result<(), NotConfirmed> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
     use rmcp::{ServerHandler, service::serve_directly};
     use serde_json::json;
 
@@ -227,7 +268,7 @@ mod tests {
             requested_schema: ElicitationSchema::new([].into()),
         };
         let cannot_ask = NotConfirmed::CannotAsk(Confirm::Always);
-        let answer = wait_for_yes(running.peer(), question, Duration::from_millis(1), cannot_ask).await;
+        let answer = wait_for_yes(running.peer(), question, Duration::from_millis(1), cannot_ask, pending()).await;
         assert_eq!(answer, Err(NotConfirmed::Silent));
     }
 }

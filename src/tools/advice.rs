@@ -11,7 +11,7 @@ use reqwest::StatusCode;
 use super::{
     ToolName,
     deed::Deed,
-    failure::{Circumstances, Fault, VersionSent},
+    failure::{Circumstances, Fault, KeyOrigin, VersionSent},
     time_words::in_words,
 };
 use crate::verifa::{BodyFault, ConnectFault, Environment, Error, Failure, OutsideText, Refusal, SetupFault, wire};
@@ -34,13 +34,16 @@ pub(super) fn explain(fault: &Fault, circumstances: &Circumstances) -> String {
             server must act: set VERIFA_API_KEY (or VERIFA_API_KEY_FILE) to the organization's secret key, \
             vk_sandbox_… or vk_live_…, and restart the server. Do not call again before that."
             .to_owned(),
-        Fault::DeadLink { dead_for } => dead_link(&deed, *dead_for, circumstances.agents_own_key),
+        Fault::DeadLink { dead_for } => dead_link(&deed, *dead_for, circumstances.key_origin),
         Fault::NoAuditStart(kind) => format!(
             "The audit log of this MCP server cannot be written ({kind}), so nothing was sent to Verifa. {AUDIT_LOG_TURN} Do \
              not call again before that."
         ),
         Fault::NoAuditEnd(kind) => {
-            let key = if circumstances.agents_own_key { ", without the old idempotency_key" } else { "" };
+            let key = match circumstances.key_origin {
+                KeyOrigin::Agents => ", without the old idempotency_key",
+                KeyOrigin::Ours | KeyOrigin::Confirmed => "",
+            };
             format!(
                 "Verifa {}, but the audit log of this MCP server cannot be written ({kind}), so {} withheld. {AUDIT_LOG_TURN} \
                  Call again after that{key}.",
@@ -134,7 +137,7 @@ fn refused(refusal: &Refusal, failure: &Failure, circumstances: &Circumstances) 
                 format!("{wait}, then call again."),
             )
         }
-        StatusCode::UNPROCESSABLE_ENTITY if mismatch && !circumstances.agents_own_key => Advice::new(
+        StatusCode::UNPROCESSABLE_ENTITY if mismatch && circumstances.key_origin != KeyOrigin::Agents => Advice::new(
             format!("Verifa took this call's random idempotency key for one that was used before {code}.{said}"),
             "Call again: it gets a new one.",
         ),
@@ -255,20 +258,25 @@ pub(crate) fn connect_words(fault: ConnectFault, proxy: Option<&str>) -> (&'stat
     (what, format!("{check}{and_the_proxy}"))
 }
 
-fn dead_link(deed: &Deed, dead_for: SignedDuration, agents_own_key: bool) -> String {
+fn dead_link(deed: &Deed, dead_for: SignedDuration, key_origin: KeyOrigin) -> String {
     let ago = in_words(dead_for);
-    if agents_own_key {
-        format!(
+    match key_origin {
+        KeyOrigin::Agents => format!(
             "This idempotency_key was used before, so Verifa repeated its first answer, and the link in it expired {ago} \
              ago. Call again without idempotency_key to get a fresh link."
-        )
-    } else {
-        format!(
+        ),
+        KeyOrigin::Confirmed => format!(
+            "This confirmation was most likely used before, so Verifa repeated its first answer, and the link in it \
+             expired {ago} ago. Call again without the confirmation: the user is asked anew. If the link of a new \
+             confirmation is dead too, a clock is wrong: then the operator must compare the clocks (`verifa-mcp check` \
+             does)."
+        ),
+        KeyOrigin::Ours => format!(
             "Verifa {}, but the fresh link is said to have expired {ago} ago, so it is withheld. A clock is wrong, or the \
              API is at fault. The operator must compare the clocks (`verifa-mcp check` does) and, if they agree, tell \
              Verifa. Call again after that.",
             deed.done
-        )
+        ),
     }
 }
 

@@ -61,6 +61,9 @@ pub enum NotConfirmed {
     /// No answer came in time.
     #[error("the user did not answer in time")]
     Silent,
+    /// The call was cancelled, its client left or the server stops, while the question was open.
+    #[error("the question was taken back")]
+    Withdrawn,
     /// What came is neither a yes nor a no.
     #[error("the answer is no clear yes")]
     Unclear,
@@ -76,6 +79,7 @@ impl NotConfirmed {
             Self::CannotAsk(_) => "cannot_ask",
             Self::Declined => "declined",
             Self::Dismissed | Self::Silent => "unanswered",
+            Self::Withdrawn => "cancelled",
             Self::Unclear | Self::Foreign => "not_confirmed",
         }
     }
@@ -103,6 +107,9 @@ impl NotConfirmed {
                 "The user was asked to agree and did not answer within {minutes} minutes, so nothing was sent to Verifa. \
                  Call again when they are there to answer."
             ),
+            Self::Withdrawn => "The call was cancelled, or this MCP server stops, before the user agreed, so nothing was \
+                sent to Verifa. Call again if it is still wanted, and the user is asked anew."
+                .to_owned(),
             Self::Unclear => format!(
                 "The user was asked to agree, and what their client answered is no clear yes, so nothing was sent to \
                  Verifa. Call again if they want it. If they did say yes, their client does not pass it on: then \

@@ -51,8 +51,20 @@ pub struct Circumstances {
     pub environment: Option<Environment>,
     /// Whether a `Verifa-Version` was sent.
     pub version: VersionSent,
-    /// Whether the agent chose the idempotency key.
-    pub agents_own_key: bool,
+    /// Where the idempotency key comes from.
+    pub key_origin: KeyOrigin,
+}
+
+/// Where the idempotency key of a call comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeyOrigin {
+    /// It was made for this call.
+    #[default]
+    Ours,
+    /// The agent, as an argument.
+    Agents,
+    /// The confirmation that came with the call, which may have come before.
+    Confirmed,
 }
 
 /// Who chose the `Verifa-Version` of a call.
@@ -79,7 +91,7 @@ pub struct ToolError {
 impl Circumstances {
     /// What is known when no more than the tool is.
     pub fn of(tool: ToolName) -> Self {
-        Self { tool, session_id: None, environment: None, version: VersionSent::No, agents_own_key: false }
+        Self { tool, session_id: None, environment: None, version: VersionSent::No, key_origin: KeyOrigin::Ours }
     }
 
     /// The same where the operator's `Verifa-Version` goes out with every call.

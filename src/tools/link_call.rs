@@ -3,7 +3,8 @@
 use tracing::Instrument;
 
 use super::{
-    Caller, CaptureLink, Circumstances, Fault, Setup, ToolError, ToolName, VersionSent, confirmation, exchange::About,
+    Caller, CaptureLink, Circumstances, Fault, KeyOrigin, Setup, ToolError, ToolName, VersionSent, confirmation,
+    exchange::About,
 };
 use crate::verifa::{
     ApiVersion, Environment, IdempotencyKey, KeyInflection, LinkEndpoint, LinkRequest, SessionId, Wait,
@@ -13,7 +14,7 @@ use crate::verifa::{
 #[derive(Debug)]
 pub struct LinkCall {
     request: LinkRequest,
-    agents_own_key: bool,
+    key_origin: KeyOrigin,
     version: VersionSent,
 }
 
@@ -22,7 +23,7 @@ impl LinkCall {
     pub(super) fn new(session_id: SessionId, endpoint: LinkEndpoint, setup: &Setup) -> Self {
         let verifa_version = setup.verifa_version.clone();
         Self {
-            agents_own_key: false,
+            key_origin: KeyOrigin::Ours,
             version: if verifa_version.is_some() { VersionSent::BySetting } else { VersionSent::No },
             request: LinkRequest {
                 session_id,
@@ -36,8 +37,10 @@ impl LinkCall {
 
     /// The same call with the agent's own idempotency key, where there is one.
     pub(super) fn with_idempotency_key(mut self, key: Option<IdempotencyKey>) -> Self {
-        self.agents_own_key = key.is_some();
-        self.request.idempotency_key = key.unwrap_or(self.request.idempotency_key);
+        if let Some(key) = key {
+            self.key_origin = KeyOrigin::Agents;
+            self.request.idempotency_key = key;
+        }
         self
     }
 
@@ -71,8 +74,11 @@ impl LinkCall {
         &self.request.idempotency_key
     }
 
-    /// Makes this the very call that the user agreed to. Whether its key was the agent's own stays as it is.
+    /// Makes this the very call that the user agreed to. A key of the agent's own stays that.
     pub fn confirm(&mut self, key: IdempotencyKey) {
+        if self.key_origin == KeyOrigin::Ours {
+            self.key_origin = KeyOrigin::Confirmed;
+        }
         self.request.idempotency_key = key;
     }
 
@@ -96,7 +102,7 @@ impl LinkCall {
                 session_id: Some(self.request.session_id),
                 environment: caller.environment(),
                 version: self.version,
-                agents_own_key: self.agents_own_key,
+                key_origin: self.key_origin,
             };
             ToolError { fault, circumstances }
         })

@@ -33,7 +33,7 @@ pub use call::Call;
 pub use capture_link::{CaptureLink, META_KEY};
 pub use confirmation::{Confirm, NotConfirmed, TIME_TO_ANSWER};
 pub use definition::definitions;
-pub use failure::{Circumstances, Fault, ToolError, VersionSent};
+pub use failure::{Circumstances, Fault, KeyOrigin, ToolError, VersionSent};
 pub use get_session::GetCall;
 pub use link_call::LinkCall;
 pub use list_sessions::ListCall;

@@ -43,6 +43,7 @@ pub async fn serve(server: Server) -> anyhow::Result<()> {
             stop.cancel();
         }
     });
+    let server = server.asking_until(end.clone());
     let input = UntilTheEnd { input: stdin(), end: end.clone() };
     // A client that no longer reads stdout would hold the last answers up for ever.
     tokio::select! {

@@ -1,27 +1,24 @@
-//! The user's yes before a call that writes: when it is asked for, and how clients with `initialize` are asked, over
-//! stdio and classic SSE. `confirmation_modern` is about the newer ones.
+//! The user's yes before a call that writes: when it is asked for, and how clients with `initialize` are asked over
+//! stdio. `confirmation_classic_sse` is about streams, `confirmation_modern` about newer clients.
 
 use serde_json::{Value, json};
 
 use crate::{
     http::json_of,
-    program::{
-        Client, HttpServer, SANDBOX_KEY, Streams, eventually, fetch, resume_message, run, stderr, text,
-        with_stable_values,
-    },
+    program::{Client, HttpServer, SANDBOX_KEY, Streams, resume_message, run, stderr, text, with_stable_values},
     upstream::{Reply, Upstream},
 };
 
 pub(crate) const ALWAYS: (&str, &str) = ("VERIFA_MCP_CONFIRM", "always");
 
 /// What clients declare that can show a form; before forms had a name of their own, and since.
-const CAN_ASK: [&str; 2] = [r#"{"elicitation": {}}"#, r#"{"elicitation": {"form": {}, "url": {}}}"#];
+pub(crate) const CAN_ASK: [&str; 2] = [r#"{"elicitation": {}}"#, r#"{"elicitation": {"form": {}, "url": {}}}"#];
 
 pub(crate) fn yes() -> Value {
     json!({"action": "accept", "content": {"confirm": true}})
 }
 
-fn initialize(capabilities: &str) -> Value {
+pub(crate) fn initialize(capabilities: &str) -> Value {
     let capabilities: Value = serde_json::from_str(capabilities).unwrap();
     let client = json!({"name": "integration tests", "version": "1"});
     json!({"protocolVersion": "2025-06-18", "capabilities": capabilities, "clientInfo": client})
@@ -228,87 +225,25 @@ async fn a_yes_after_the_call_was_cancelled_sends_nothing() {
 }
 
 #[tokio::test]
+async fn a_cancelled_call_takes_its_question_back() {
+    let mut client = client_of("http://127.0.0.1:1", CAN_ASK[0], &[ALWAYS]).await;
+    let id = client.send("tools/call", resume("ses_1")).await;
+    let question = client.receive().await.unwrap();
+    client.notify("notifications/cancelled", json!({"requestId": id})).await;
+    let back = client.receive().await.unwrap();
+    assert_eq!(back["method"], "notifications/cancelled", "{back}");
+    assert_eq!(back["params"]["requestId"], question["id"]);
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_without_an_answer_has_not_agreed() {
     let upstream = Upstream::always([Reply::resumed()]).await;
     let mut client = client_of(&upstream.url, CAN_ASK[0], &[ALWAYS]).await;
     asked(&mut client, resume("ses_1")).await;
     client.close_stdin();
+    let answer = client.receive().await.expect("the call's answer before the end");
+    assert!(text(&answer["result"]).contains("before the user agreed, so nothing was sent"), "{answer}");
     let (status, log) = client.end().await;
     assert!(status.success() && log.contains("asking the user") && !log.contains("said yes"), "{log}");
-    assert!(upstream.received().is_empty());
-}
-
-/// A client's end of a classic SSE stream.
-struct Stream<'a> {
-    server: &'a HttpServer,
-    response: reqwest::Response,
-    endpoint: String,
-    buffer: String,
-}
-
-impl<'a> Stream<'a> {
-    async fn open(server: &'a HttpServer) -> Self {
-        let response = server.get("/sse").bearer_auth(SANDBOX_KEY).send().await.unwrap();
-        let mut stream = Self { server, response, endpoint: String::new(), buffer: String::new() };
-        stream.endpoint = stream.data().await;
-        stream
-            .send(&json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": initialize(CAN_ASK[0])}))
-            .await;
-        stream.message().await;
-        stream.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
-        stream
-    }
-
-    async fn data(&mut self) -> String {
-        loop {
-            if let Some((event, rest)) = self.buffer.split_once("\n\n") {
-                let data = event.lines().find_map(|line| line.strip_prefix("data: ")).map(str::to_owned);
-                self.buffer = rest.to_owned();
-                if let Some(data) = data {
-                    return data;
-                }
-            } else {
-                self.buffer += str::from_utf8(&self.response.chunk().await.unwrap().unwrap()).unwrap();
-            }
-        }
-    }
-
-    async fn message(&mut self) -> Value {
-        serde_json::from_str(&self.data().await).unwrap()
-    }
-
-    async fn send(&self, message: &Value) {
-        let request = self.server.post(&self.endpoint, message).bearer_auth(SANDBOX_KEY);
-        assert_eq!(request.send().await.unwrap().status(), 202);
-    }
-}
-
-#[tokio::test]
-async fn over_classic_sse_the_user_is_asked_on_the_stream() {
-    let upstream = Upstream::always([Reply::resumed()]).await;
-    let server = HttpServer::of_api(&upstream.url, &[ALWAYS]).await;
-    let mut stream = Stream::open(&server).await;
-    for (answer, is_error, sent) in [(json!({"action": "decline"}), true, 0), (yes(), false, 1)] {
-        stream.send(&resume_message("ses_1")).await;
-        let question = stream.message().await;
-        assert_eq!(question["method"], "elicitation/create");
-        stream.send(&json!({"jsonrpc": "2.0", "id": question["id"], "result": answer})).await;
-        let answer = stream.message().await;
-        assert_eq!(answer["result"]["isError"], is_error, "{answer}");
-        assert_eq!(upstream.received().len(), sent);
-    }
-}
-
-#[tokio::test]
-async fn a_classic_stream_that_ends_before_its_answer_sends_nothing() {
-    let upstream = Upstream::always([Reply::resumed()]).await;
-    let server = HttpServer::of_api(&upstream.url, &[ALWAYS]).await;
-    let mut stream = Stream::open(&server).await;
-    stream.send(&resume_message("ses_1")).await;
-    assert_eq!(stream.message().await["method"], "elicitation/create");
-    drop(stream);
-    let metrics = format!("{}/metrics", server.url);
-    let counted = r#"verifa_mcp_calls_total{tool="resume_session",outcome="cancelled"} 1"#;
-    eventually(async || fetch(&metrics).await.text().await.unwrap().contains(counted)).await;
     assert!(upstream.received().is_empty());
 }

@@ -6,7 +6,7 @@ use crate::{
     confirmation::{ALWAYS, yes},
     http::json_of,
     program::{Client, Emulator, HttpServer, SANDBOX_KEY, Streams, fetch, text, with_stable_values},
-    upstream::{Reply, Upstream},
+    upstream::{Reply, Upstream, resumed},
 };
 
 fn params(tool: &str, arguments: &Value, capabilities: &Value) -> Value {
@@ -91,6 +91,18 @@ async fn a_yes_that_is_repeated_repeats_the_same_call_and_no_other() {
 
     let another = call.again(&call.ask().await, yes()).await;
     assert_ne!(first["structuredContent"]["capture_url"], another["structuredContent"]["capture_url"]);
+}
+
+#[tokio::test]
+async fn a_yes_that_is_repeated_after_its_link_has_died_is_told_to_ask_anew() {
+    let mut dead = resumed();
+    dead["expires_at"] = json!("2020-01-01T00:00:00Z");
+    let upstream = Upstream::always([Reply::json(200, &dead)]).await;
+    let server = HttpServer::of_api(&upstream.url, &[ALWAYS]).await;
+    let call = Call::resume(&server, "ses_1");
+    let result = call.again(&call.ask().await, yes()).await;
+    let words = text(&result).split("\nRequest id").next().unwrap();
+    with_stable_values(|| insta::assert_snapshot!("dead_link_of_a_confirmation", words));
 }
 
 #[tokio::test]

@@ -234,3 +234,27 @@ async fn one_caller_cannot_take_everything() {
     upstream.hang_up().await;
     eventually(async || server.resume("vk_sandbox_a", "ses_fast").send().await.unwrap().status() == 200).await;
 }
+
+#[tokio::test]
+async fn what_a_server_says_of_itself_names_the_callers_environment() {
+    let server = HttpServer::start(&["--auth", "api-key"], &[]).await;
+    let client = json!({"name": "integration tests", "version": "1"});
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": client,
+    });
+    let initialize = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
+    for (method, version, params) in
+        [("initialize", "2025-11-25", initialize), ("server/discover", "2026-07-28", json!({"_meta": meta}))]
+    {
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        for (key, environment) in [("vk_live_a", "live"), ("vk_sandbox_a", "sandbox")] {
+            let request = server.post("/mcp", &message).bearer_auth(key);
+            let request = request.header("mcp-protocol-version", version).header("mcp-method", method);
+            let answer = json_of(request).await;
+            let instructions = answer["result"]["instructions"].as_str().unwrap_or_else(|| panic!("{answer}"));
+            assert!(instructions.contains(&format!("Environment: {environment}.")), "{method} {instructions}");
+        }
+    }
+}

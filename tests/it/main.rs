@@ -10,6 +10,7 @@ mod audit;
 mod check;
 mod commands;
 mod confirmation;
+mod confirmation_classic_sse;
 mod confirmation_modern;
 mod documents;
 mod emulator;

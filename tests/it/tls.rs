@@ -14,7 +14,7 @@ use tokio_rustls::{
 };
 
 use crate::{
-    program::{Client, SANDBOX_KEY, run, stdout, text},
+    program::{Client, HttpServer, SANDBOX_KEY, run, stdout, text},
     upstream::{Reply, Upstream},
 };
 
@@ -142,6 +142,28 @@ async fn the_connection_is_opened_ahead_without_the_key_unless_a_setting_says_no
     assert!(!format!("{opened:?}").contains(SANDBOX_KEY) && !opened.headers.contains_key("x-api-key"), "{opened:?}");
     assert!(unasked.received().is_empty() && silent.received().is_empty());
     assert_eq!(client.resume(json!({"session_id": "ses_1"})).await["isError"], false);
+}
+
+#[tokio::test]
+async fn over_http_it_is_opened_ahead_where_the_deployments_key_makes_the_calls() {
+    let authority = Authority::new();
+    let start = async |mode: &str| {
+        let upstream = Upstream::always([Reply::resumed()]).await;
+        let url = format!("https://localhost:{}", authority.serve(&upstream, "localhost", |_| ()).await);
+        let environment =
+            [("VERIFA_API_KEY", SANDBOX_KEY), ("VERIFA_CA_FILE", authority.file.as_str()), ("VERIFA_API_URL", &url)];
+        let server = HttpServer::start(&["--auth", mode], &environment).await;
+        let client = json!({"name": "integration tests", "version": "1"});
+        let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params});
+        assert_eq!(server.post("/mcp", &message).bearer_auth(SANDBOX_KEY).send().await.unwrap().status(), 200);
+        (server, upstream)
+    };
+    let (_bring_their_own, silent) = start("api-key").await;
+    let (_server, upstream) = start("none").await;
+    upstream.arrival().await;
+    assert_eq!(upstream.received()[0].line, "HEAD / HTTP/1.1");
+    assert!(silent.received().is_empty());
 }
 
 #[tokio::test]

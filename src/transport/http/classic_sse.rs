@@ -42,12 +42,12 @@ use url::form_urlencoded;
 use super::{
     MAX_BODY, Service,
     auth::Denied,
-    limits::{CallLimit, Place},
+    limits::{CallLimit, Place, PlaceOrQuestion},
     refusal::{refuse, refuse_for_now},
 };
 use crate::{
     metrics::Running,
-    server::{RequestId, Server},
+    server::{RequestId, Server, Turn},
     tools::Caller,
 };
 
@@ -55,7 +55,8 @@ use crate::{
 const QUEUE: usize = 16;
 /// How often a silent stream shows that it is alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
+/// Questions of one caller that are open at once and take no place of a call.
+const QUESTIONS: usize = 16;
 /// How long a client may take from opening a stream to its first message.
 const FIRST_MESSAGE: Duration = Duration::from_secs(30);
 
@@ -72,6 +73,7 @@ struct Streams {
     service: Arc<Service>,
     places: Arc<Semaphore>,
     of_callers: Arc<CallLimit>,
+    questions: Arc<CallLimit>,
     end: CancellationToken,
     open: Mutex<HashMap<String, Stream>>,
 }
@@ -99,7 +101,8 @@ impl Stream {
 pub(super) fn router(server: Server, service: Arc<Service>, limits: &Limits, end: CancellationToken) -> Router {
     let places = Arc::new(Semaphore::new(limits.streams));
     let of_callers = CallLimit::new(limits.streams_per_caller, TaskTracker::new());
-    let streams = Arc::new(Streams { server, service, places, of_callers, end, open: Mutex::default() });
+    let questions = CallLimit::new(QUESTIONS, TaskTracker::new());
+    let streams = Arc::new(Streams { server, service, places, of_callers, questions, end, open: Mutex::default() });
     Router::new()
         .route("/messages", post(receive))
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
@@ -179,7 +182,8 @@ async fn receive(
     }
     if let JsonRpcMessage::Request(request) = &mut message {
         let place = streams.service.calls.wait(&caller).await;
-        request.request.extensions_mut().insert(Arc::new(place));
+        let turn = PlaceOrQuestion::new(place, &streams.service.calls, &streams.questions, &caller);
+        request.request.extensions_mut().insert::<Arc<dyn Turn>>(Arc::new(turn));
         request.request.extensions_mut().insert(request_id);
         // Whatever the stream was opened with, and whatever has been taken from its caller since.
         let rights = stream.owner.rights.narrowed_by(&caller.rights);

@@ -153,9 +153,10 @@ impl HttpServer {
             // The front has looked at both already, for every path alike.
             .disable_allowed_hosts()
             .disable_allowed_origins();
-        let server = self.server.clone();
+        let server = self.server.asking_until(stopping.clone());
+        let stateless = server.clone();
         let streamable =
-            StreamableHttpService::new(move || Ok(server.clone()), Arc::<NeverSessionManager>::default(), config);
+            StreamableHttpService::new(move || Ok(stateless.clone()), Arc::<NeverSessionManager>::default(), config);
         let mut app = Router::new()
             .route_service("/mcp", streamable)
             .layer(middleware::from_fn_with_state(service.clone(), hold_a_place))
@@ -166,7 +167,7 @@ impl HttpServer {
                 streams_per_caller: options.max_streams_per_caller,
                 time: options.request_timeout,
             };
-            app = app.merge(classic_sse::router(self.server, service.clone(), &limits, end_streams.clone()));
+            app = app.merge(classic_sse::router(server, service.clone(), &limits, end_streams.clone()));
         }
         let health = operation::health(stopping.clone());
         let metrics = operation::metrics(self.metrics);
