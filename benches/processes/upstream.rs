@@ -96,8 +96,13 @@ impl Upstream {
                     return Ok(());
                 }
             };
-            let id = session_id(&received[..end]).to_owned();
+            let opens_ahead = received.starts_with(b"HEAD ");
+            let id = if opens_ahead { String::new() } else { session_id(&received[..end]).to_owned() };
             received.drain(..end);
+            if opens_ahead {
+                stream.write_all(b"HTTP/1.1 404 X\r\ncontent-length: 0\r\n\r\n").await?;
+                continue;
+            }
             match self.fault(&id) {
                 None => stream.write_all(&self.resumed(&id)).await?,
                 Some("slow") => {
