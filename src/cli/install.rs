@@ -5,20 +5,20 @@
 
 use std::{
     env,
-    fmt::Write as _,
     io::{self, BufRead, IsTerminal, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use anyhow::{Context, anyhow};
+use serde_json::Value;
 
 use super::flags::{Install, Settings};
 use crate::{
     config::Config,
     install::{
-        Client, Computer, ConfigFile, Entry, Invocation, Key, Plan, ServerName, Situation, difference, masked,
-        to_install, to_remove,
+        Client, Computer, ConfigFile, Entry, Invocation, Key, Plan, ServerName, Situation, holds_key, to_install,
+        to_remove,
     },
     verifa::Environment,
 };
@@ -52,7 +52,7 @@ pub(super) fn run(flags: &Install, settings: &Settings) -> anyhow::Result<ExitCo
         }
     };
     let plan = planned.with_context(|| format!("{} is left as it is", file.path().display()))?;
-    let job = Job { client, name: &name, file: &file, uninstall: flags.uninstall };
+    let job = Job { situation, file: &file, uninstall: flags.uninstall };
     io::stdout().write_all(job.announcement(&plan).as_bytes())?;
     if flags.print || plan == Plan::Nothing {
         return Ok(ExitCode::SUCCESS);
@@ -83,7 +83,8 @@ fn list(computer: &Computer) -> anyhow::Result<ExitCode> {
 fn executable() -> anyhow::Result<String> {
     let running = env::current_exe().context("the system does not say where this program lies")?;
     let on_path = Invocation::find(env!("CARGO_PKG_NAME")).filter(|found| is_same_file(found, &running));
-    text_of(on_path.unwrap_or(running))
+    // A folder on `PATH` may be a relative one, and a client starts the program from a folder of its own choice.
+    text_of(std::path::absolute(on_path.unwrap_or(running))?)
 }
 
 fn is_same_file(one: &Path, other: &Path) -> bool {
@@ -127,6 +128,8 @@ fn entry(
         entry.key = Key::InClear(key.trim().to_owned());
     } else if let Some((_, path)) = entry.variables.iter().find(|(variable, _)| *variable == "VERIFA_API_KEY_FILE") {
         warn_of_readers(Path::new(path))?;
+        // One that the client hands on from a shell would be a second key, with which the server does not start.
+        entry.variables.push((API_KEY, String::new()));
     } else if flags.client.is_some_and(Client::asks_for_secrets) {
         entry.key = Key::AskedFor;
     } else {
@@ -188,74 +191,124 @@ fn complain(fault: &str) -> anyhow::Result<ExitCode> {
 
 /// What is done to which file.
 struct Job<'a> {
-    client: Client,
-    name: &'a ServerName,
+    situation: Situation<'a>,
     file: &'a ConfigFile,
     uninstall: bool,
 }
 
 impl Job<'_> {
-    /// What would be done, exactly.
+    /// What would be done.
     fn announcement(&self, plan: &Plan) -> String {
-        let (name, client, path) = (self.name, self.client.title(), self.file.path().display());
-        let mut said = String::new();
-        // Writing to a String cannot fail.
-        let _ = match plan {
-            Plan::Nothing if self.uninstall => writeln!(said, "{client} has no entry \"{name}\" in {path}."),
-            Plan::Nothing => writeln!(said, "{client} has this entry already, \"{name}\" in {path}."),
-            Plan::Edit(text) => {
-                let old = self.file.text();
-                let to_do = if old.is_some() { "Change" } else { "Make" };
-                writeln!(said, "{to_do} {path}:\n\n{}", difference(old.unwrap_or_default(), text))
+        let (name, client, path) = (self.situation.name, self.situation.client.title(), self.file.path().display());
+        match plan {
+            Plan::Nothing if self.uninstall => format!("{client} has no entry \"{name}\" in {path}.\n"),
+            Plan::Nothing => format!("{client} has this entry already, \"{name}\" in {path}.\n"),
+            Plan::Edit { change, .. } if self.file.text().is_none() => format!("Make {path}:\n\n{change}\n"),
+            Plan::Edit { change, .. } => {
+                format!("Change {path}:\n\n{change}\nEverything else in it stays as it is.\n")
             }
-            Plan::Run { commands, replaces } => {
-                let commands: Vec<_> =
-                    commands.iter().map(|command| format!("  {}\n", masked(&command.to_string()))).collect();
-                let old = replaces.as_ref().filter(|_| !self.uninstall);
-                let old = old.map(|old| format!("In the place of: {}\n", masked(&old.to_string()))).unwrap_or_default();
-                writeln!(said, "Run:\n\n{}\n{old}", commands.concat())
-                    .map(|()| said.truncate(said.trim_end().len() + 1))
+            Plan::Run { commands, change, .. } => {
+                let commands: String = commands.iter().map(|command| format!("  {command}\n")).collect();
+                let what_goes = if self.uninstall { "This goes:" } else { "In the place of:" };
+                let old = if change.is_empty() { String::new() } else { format!("\n{what_goes}\n\n{change}") };
+                format!("Run:\n\n{commands}{old}")
             }
-        };
-        said
+        }
     }
 
     fn carry_out(&self, plan: &Plan) -> anyhow::Result<()> {
+        let Situation { client, name, .. } = self.situation;
         match plan {
             Plan::Nothing => return Ok(()),
-            Plan::Edit(text) => {
-                self.keep_a_copy()?;
-                self.file.replace(text)?;
-            }
-            Plan::Run { commands, .. } => {
-                let find = |command: &Invocation| {
-                    Invocation::find(command.program).map(drop).ok_or_else(|| {
-                        anyhow!("`{}` is not found; run the above where it is, or put it on your PATH", command.program)
-                    })
-                };
-                commands.iter().try_for_each(find)?;
-                if self.client != Client::ClaudeCode {
-                    self.keep_a_copy()?;
+            Plan::Edit { text, .. } => {
+                let _lock = self.file.lock()?;
+                let now = ConfigFile::read(self.file.path())?;
+                if now != *self.file {
+                    return Err(now.changed().into());
                 }
-                commands.iter().try_for_each(run_one)?;
+                keep_a_copy(&now)?;
+                now.replace(text)?;
+            }
+            Plan::Run { commands, undo, .. } => {
+                commands.iter().try_for_each(find)?;
+                let _lock = self.file.lock()?;
+                let now = ConfigFile::read(self.file.path())?;
+                // Clients write down much else in these files while they run.
+                if self.entry_in(&now)? != self.entry_in(self.file)? {
+                    return Err(now.changed().into());
+                }
+                let backup = keep_a_copy(&now)?;
+                for (done, command) in commands.iter().enumerate() {
+                    let Err(error) = run_one(command) else { continue };
+                    let aftermath = if done == 0 { None } else { self.put_back(undo.as_ref(), backup.as_deref()) };
+                    return Err(match aftermath {
+                        Some(words) => error.context(words),
+                        None => error,
+                    });
+                }
+                self.look_again()?;
             }
         }
-        let (name, client) = (self.name, self.client.title());
+        let title = client.title();
         let said = if self.uninstall {
-            format!("\"{name}\" is out of {client}'s configuration. A server that runs ends with the client.")
+            format!("\"{name}\" is out of {title}'s configuration. A server that runs ends with the client.")
         } else {
-            format!("\"{name}\" is in {client}'s configuration. {}", self.client.next_step())
+            format!("\"{name}\" is in {title}'s configuration. {}", client.next_step())
         };
         writeln!(io::stdout(), "{said}")?;
         Ok(())
     }
 
-    fn keep_a_copy(&self) -> anyhow::Result<()> {
-        if let Some(backup) = self.file.back_up()? {
-            writeln!(io::stdout(), "Backup: {}", backup.display())?;
-        }
-        Ok(())
+    fn entry_in(&self, file: &ConfigFile) -> anyhow::Result<Option<Value>> {
+        Ok(Situation { text: file.text(), ..self.situation }.existing()?)
     }
+
+    /// Puts the entry back that a command has taken out; says how it went.
+    fn put_back(&self, undo: Option<&Invocation>, backup: Option<&Path>) -> Option<String> {
+        let old = self.entry_in(self.file).ok()??;
+        let ran = undo.is_some_and(|undo| run_one(undo).is_ok());
+        let now = ConfigFile::read(self.file.path()).ok().and_then(|now| self.entry_in(&now).ok()?);
+        let (name, path) = (self.situation.name, self.file.path().display());
+        Some(match backup {
+            _ if ran && now == Some(old) => format!("nothing was changed: the old entry \"{name}\" is back"),
+            Some(backup) => format!(
+                "the old entry \"{name}\" is out of {path}, and no new one is in; to have it back, copy it from {}",
+                backup.display()
+            ),
+            None => format!("the old entry \"{name}\" is out of {path}, and no new one is in"),
+        })
+    }
+
+    /// A command may end well and have written somewhere else.
+    fn look_again(&self) -> anyhow::Result<()> {
+        let (name, path) = (self.situation.name, self.file.path().display());
+        let now = ConfigFile::read(self.file.path())?;
+        let there = self.entry_in(&now).with_context(|| format!("{path} is not as it should be now"))?.is_some();
+        match (there, self.uninstall) {
+            (true, true) => Err(anyhow!("the command ended well, but \"{name}\" is in {path} still")),
+            (false, false) => Err(anyhow!(
+                "the command ended well, but \"{name}\" is not in {path}; it may keep its configuration elsewhere"
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn keep_a_copy(file: &ConfigFile) -> anyhow::Result<Option<PathBuf>> {
+    let backup = file.back_up()?;
+    if let Some(backup) = &backup {
+        writeln!(io::stdout(), "Backup: {}", backup.display())?;
+        if file.text().is_some_and(holds_key) {
+            writeln!(io::stdout(), "The backup holds a key in clear; delete it once you do not need it.")?;
+        }
+    }
+    Ok(backup)
+}
+
+fn find(command: &Invocation) -> anyhow::Result<()> {
+    Invocation::find(command.program)
+        .map(drop)
+        .ok_or_else(|| anyhow!("`{}` is not found; run the above where it is, or put it on your PATH", command.program))
 }
 
 fn run_one(command: &Invocation) -> anyhow::Result<()> {

@@ -7,17 +7,19 @@ use std::{
 };
 
 /// A command with its arguments. None of them is a key: others can read command lines.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Invocation {
     /// The program, by name.
     pub program: &'static str,
     /// Its arguments.
     pub arguments: Vec<String>,
+    /// What is shown for the last one, where that holds what is not to be seen.
+    pub(super) last_shown: Option<String>,
 }
 
 impl Invocation {
     pub(super) fn new<const N: usize>(program: &'static str, arguments: [&str; N]) -> Self {
-        Self { program, arguments: arguments.map(str::to_owned).into() }
+        Self { program, arguments: arguments.map(str::to_owned).into(), last_shown: None }
     }
 
     /// Where the program lies, if it can be run. What lies in the current folder alone is not meant.
@@ -36,11 +38,18 @@ impl Invocation {
     }
 }
 
+impl fmt::Debug for Invocation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Invocation({self})")
+    }
+}
+
 /// As in a shell.
 impl fmt::Display for Invocation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.program)?;
-        for argument in &self.arguments {
+        let whole = self.arguments.len() - usize::from(self.last_shown.is_some());
+        for argument in self.arguments.iter().take(whole).chain(&self.last_shown) {
             let quoted = shlex::try_quote(argument).map_err(|_| fmt::Error)?;
             write!(formatter, " {quoted}")?;
         }

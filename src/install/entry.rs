@@ -6,11 +6,11 @@ use std::{fmt, str::FromStr};
 
 use serde_json::{Map, Value, json};
 
-use super::{client::Client, shown::masked};
+use super::client::Client;
 use crate::verifa::wire::SECRET_PREFIXES;
 
 const PROGRAM: &str = env!("CARGO_PKG_NAME");
-const API_KEY: &str = "VERIFA_API_KEY";
+pub(super) const API_KEY: &str = "VERIFA_API_KEY";
 
 /// The name that an entry goes by in a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,33 +136,23 @@ impl Entry {
 /// The field with the environment: the one of an entry's fields that may be left out.
 pub(super) const ENVIRONMENT: &str = "env";
 
-/// The entry that is there, with these fields in the place of its own; what else its owner has set stays.
+/// Where the key comes from is decided anew each time, and never in two ways at once.
+const KEY_VARIABLES: [&str; 3] = [API_KEY, "VERIFA_API_KEY_FILE", "VERIFA_ENV"];
+
+/// The entry that is there, with these fields and variables in the place of its own; what else its owner has set stays.
 pub(super) fn renewed(existing: Option<&Value>, fields: &Map<String, Value>) -> Map<String, Value> {
+    let environment = |fields: &Map<String, Value>| fields.get(ENVIRONMENT).and_then(Value::as_object).cloned();
     let mut renewed = existing.and_then(Value::as_object).cloned().unwrap_or_default();
-    if !fields.contains_key(ENVIRONMENT) {
-        renewed.shift_remove(ENVIRONMENT);
-    }
+    let mut variables = environment(&renewed).unwrap_or_default();
+    variables.retain(|name, _| !KEY_VARIABLES.contains(&name.as_str()));
+    variables.extend(environment(fields).unwrap_or_default());
     renewed.extend(fields.clone());
+    if variables.is_empty() {
+        renewed.shift_remove(ENVIRONMENT);
+    } else {
+        renewed.insert(ENVIRONMENT.to_owned(), Value::Object(variables));
+    }
     renewed
-}
-
-/// Whether an entry starts this program, wherever it lies or whatever brings it along.
-pub(super) fn is_ours(entry: &Value, executable: &str) -> bool {
-    let command = entry.get("command").and_then(Value::as_str);
-    let arguments = entry.get("args").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    command == Some(executable) || command.into_iter().chain(arguments).any(names_the_program)
-}
-
-fn names_the_program(word: &str) -> bool {
-    let file = word.rsplit(['/', '\\']).next().unwrap_or(word);
-    // With a version, as npx and Docker write it.
-    file.strip_prefix(PROGRAM).is_some_and(|rest| rest.is_empty() || rest == ".exe" || rest.starts_with(['@', ':']))
-}
-
-/// What an entry starts, for a sentence.
-pub(super) fn described(entry: &Value) -> String {
-    let starts = entry.get("command").or_else(|| entry.get("url")).and_then(Value::as_str);
-    masked(starts.unwrap_or("something else"))
 }
 
 #[cfg(test)]
@@ -186,44 +176,23 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_of_ours_is_known_however_it_starts_the_program() {
-        let ours = [
-            json!({"command": "verifa-mcp"}),
-            json!({"command": "/usr/local/bin/verifa-mcp", "args": ["stdio"]}),
-            json!({"command": "C:\\Tools\\verifa-mcp.exe"}),
-            json!({"command": "/opt/renamed"}),
-            json!({"command": "npx", "args": ["-y", "verifa-mcp@1.0.0"]}),
-            json!({"command": "docker", "args": ["run", "-i", "--rm", "ghcr.io/x/verifa-mcp:1"]}),
-        ];
-        for entry in ours {
-            assert!(is_ours(&entry, "/opt/renamed"), "{entry}");
-        }
-        let others = [
-            json!({"command": "npx", "args": ["-y", "verifa-mcp-hosted"]}),
-            json!({"command": "/home/verifa-mcp/other"}),
-            json!({"url": "https://mcp.withverifa.com/verifa-mcp"}),
-            json!({"command": 5}),
-            json!("verifa-mcp"),
-        ];
-        for entry in others {
-            assert!(!is_ours(&entry, "/opt/renamed"), "{entry}");
-        }
-    }
-
-    #[test]
     fn what_else_the_owner_has_set_stays() {
         let fields = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap();
-        let old = json!({"command": "old", "timeout": 5, "env": {"A": "b"}, "disabled": true});
-        let cases = [
-            (r#"{"command": "new"}"#, r#"{"command": "new", "timeout": 5, "disabled": true}"#),
-            (
-                r#"{"command": "new", "env": {"C": "d"}}"#,
-                r#"{"command": "new", "timeout": 5, "env": {"C": "d"}, "disabled": true}"#,
-            ),
-        ];
-        for (new, expected) in cases {
-            assert_eq!(renewed(Some(&old), &fields(new)), fields(expected));
-        }
-        assert_eq!(renewed(None, &fields(r#"{"command": "new"}"#)), fields(r#"{"command": "new"}"#));
+        let old = json!({
+            "command": "old", "timeout": 5, "disabled": true,
+            "env": {"VERIFA_API_KEY": "k", "VERIFA_ENV": "live", "VERIFA_MCP_QR": "link", "HTTPS_PROXY": "p"},
+        });
+        let new = fields(r#"{"command": "new", "env": {"VERIFA_API_KEY_FILE": "f", "VERIFA_MCP_QR": "image"}}"#);
+        let expected = json!({
+            "command": "new", "timeout": 5, "disabled": true,
+            "env": {"VERIFA_API_KEY_FILE": "f", "VERIFA_MCP_QR": "image", "HTTPS_PROXY": "p"},
+        });
+        assert_eq!(Value::Object(renewed(Some(&old), &new)), expected);
+        let back = renewed(Some(&expected), &fields(r#"{"command": "new", "env": {"VERIFA_API_KEY": "k"}}"#));
+        assert_eq!(back[ENVIRONMENT], json!({"VERIFA_MCP_QR": "image", "HTTPS_PROXY": "p", "VERIFA_API_KEY": "k"}));
+        let only_key = json!({"env": {"VERIFA_API_KEY_FILE": "f"}, "disabled": true});
+        let bare = fields(r#"{"command": "new"}"#);
+        assert_eq!(renewed(Some(&only_key), &bare), fields(r#"{"disabled": true, "command": "new"}"#));
+        assert_eq!(renewed(None, &bare), bare);
     }
 }

@@ -4,7 +4,7 @@
 //! changed since it was read.
 
 use std::{
-    fs::{self, Metadata},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -12,8 +12,10 @@ use std::{
 use jiff::Timestamp;
 use tempfile::NamedTempFile;
 
+use super::lock::Lock;
+
 /// A configuration file, as it was when it was read.
-#[derive(Debug)]
+#[derive(PartialEq, Eq)]
 pub struct ConfigFile {
     /// Where it really is.
     path: PathBuf,
@@ -76,19 +78,48 @@ impl ConfigFile {
         &self.path
     }
 
-    /// Copies the file to one beside it, with the time in its name; none where there is no file.
+    /// Waits until no other run of this program changes the file, and keeps it so until the lock is dropped.
+    ///
+    /// # Errors
+    /// The system lets no file be made beside it.
+    pub fn lock(&self) -> Result<Lock, FileError> {
+        Lock::of(&self.path).map_err(|error| self.unwritable(&error))
+    }
+
+    /// What the file had been read for is there no more.
+    pub fn changed(&self) -> FileError {
+        FileError::Changed { path: self.path.clone() }
+    }
+
+    /// Copies what was read to a file beside it, for its owner alone, with the time in its name; none where there is no
+    /// file.
     ///
     /// # Errors
     /// The copy cannot be written.
     pub fn back_up(&self) -> Result<Option<PathBuf>, FileError> {
-        if self.text.is_none() {
-            return Ok(None);
-        }
-        let mut name = self.path.file_name().unwrap_or_default().to_owned();
-        name.push(Timestamp::now().strftime(".%Y%m%dT%H%M%S%.3fZ.bak").to_string());
-        let backup = self.path.with_file_name(name);
-        fs::copy(&self.path, &backup).map_err(|error| self.unwritable(&error))?;
+        let Some(text) = &self.text else { return Ok(None) };
+        let time = Timestamp::now().strftime("%Y%m%dT%H%M%S%.3fZ").to_string();
+        let (backup, mut file) = self.make_backup(&time).map_err(|error| self.unwritable(&error))?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| self.unwritable(&error))?;
         Ok(Some(backup))
+    }
+
+    /// A file that was not there before, with a number in its name where it takes one.
+    fn make_backup(&self, time: &str) -> io::Result<(PathBuf, File)> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut number = 1;
+        loop {
+            let mut name = self.path.file_name().unwrap_or_default().to_owned();
+            name.push(if number == 1 { format!(".{time}.bak") } else { format!(".{time}-{number}.bak") });
+            let backup = self.path.with_file_name(name);
+            match options.open(&backup) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                opened => return Ok((backup, opened?)),
+            }
+        }
     }
 
     /// Puts this text into the place of the file's, or makes the file, for its owner alone.
@@ -96,8 +127,8 @@ impl ConfigFile {
     /// # Errors
     /// The file has changed since it was read, or cannot be written.
     pub fn replace(&self, text: &str) -> Result<(), FileError> {
-        if Self::read(&self.path)?.text != self.text {
-            return Err(FileError::Changed { path: self.path.clone() });
+        if Self::read(&self.path)? != *self {
+            return Err(self.changed());
         }
         self.write(text).map_err(|error| self.unwritable(&error))
     }
@@ -111,7 +142,7 @@ impl ConfigFile {
             keep_owner_and_permissions(new.as_file(), &fs::metadata(&self.path)?)?;
         }
         new.as_file().sync_all()?;
-        new.persist(&self.path)?;
+        if self.text.is_some() { new.persist(&self.path) } else { new.persist_noclobber(&self.path) }?;
         Ok(())
     }
 
@@ -120,7 +151,14 @@ impl ConfigFile {
     }
 }
 
-fn keep_owner_and_permissions(new: &fs::File, old: &Metadata) -> io::Result<()> {
+/// Its text is nobody's business.
+impl std::fmt::Debug for ConfigFile {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "ConfigFile({})", self.path.display())
+    }
+}
+
+fn keep_owner_and_permissions(new: &File, old: &Metadata) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::{MetadataExt, fchown};
@@ -131,4 +169,33 @@ fn keep_owner_and_permissions(new: &fs::File, old: &Metadata) -> io::Result<()> 
         }
     }
     new.set_permissions(old.permissions())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backups_of_one_moment_stand_side_by_side() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        fs::write(&path, "{}").unwrap();
+        let file = ConfigFile::read(&path).unwrap();
+        let names = [(); 3].map(|()| file.make_backup("now").unwrap().0.file_name().unwrap().to_owned());
+        assert_eq!(names, ["a.json.now.bak", "a.json.now-2.bak", "a.json.now-3.bak"]);
+    }
+
+    #[test]
+    fn a_file_that_came_or_changed_in_the_meantime_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        let none = ConfigFile::read(&path).unwrap();
+        fs::write(&path, "1").unwrap();
+        assert!(matches!(none.replace("x"), Err(FileError::Changed { .. })));
+        assert!(none.write("x").is_err());
+        let one = ConfigFile::read(&path).unwrap();
+        fs::write(&path, "2").unwrap();
+        assert!(matches!(one.replace("x"), Err(FileError::Changed { .. })));
+        assert_eq!(fs::read_to_string(path).unwrap(), "2");
+    }
 }

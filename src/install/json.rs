@@ -2,11 +2,11 @@
 
 use jsonc_parser::{
     ParseOptions,
-    cst::{CstArray, CstInputValue, CstNode, CstObject, CstRootNode},
+    cst::{CstArray, CstInputValue, CstNode, CstObject, CstObjectProp, CstRootNode},
 };
 use serde_json::{Map, Value};
 
-use super::{entry::ENVIRONMENT, plan::Fault};
+use super::refusal::Fault;
 
 const INPUTS: &str = "inputs";
 /// What a file begins as.
@@ -18,7 +18,7 @@ pub(super) fn find(text: &str, servers: &str, name: &str) -> Result<Option<Value
     Ok(found.map(|value| value.to_serde_value().unwrap_or_default()))
 }
 
-/// Puts the entry in, or these fields into the one that is there; and what the client is to ask for.
+/// Puts an entry of these fields in, or makes the one that is there such a one; and what the client is to ask for.
 pub(super) fn put(
     text: &str,
     servers: &'static str,
@@ -64,17 +64,22 @@ pub(super) fn take(text: &str, servers: &str, name: &str, input: &str) -> Result
     Ok(document.text())
 }
 
-fn renew(entry: &CstObject, fields: &Map<String, Value>) {
+/// Gives an object these fields and no others, and touches only what differs.
+fn renew(object: &CstObject, fields: &Map<String, Value>) {
     for (field, value) in fields {
-        match entry.get(field) {
-            Some(property) if property.value().and_then(|old| old.to_serde_value()).as_ref() == Some(value) => {}
-            Some(property) => property.set_value(input_value(value)),
-            None => drop(entry.append(field, input_value(value))),
+        let Some(property) = object.get(field) else {
+            object.append(field, input_value(value));
+            continue;
+        };
+        let old = property.value();
+        match (old.as_ref().and_then(CstNode::as_object), value) {
+            _ if old.and_then(|old| old.to_serde_value()).as_ref() == Some(value) => {}
+            (Some(inner), Value::Object(value)) => renew(&inner, value),
+            _ => property.set_value(input_value(value)),
         }
     }
-    if let (false, Some(environment)) = (fields.contains_key(ENVIRONMENT), entry.get(ENVIRONMENT)) {
-        environment.remove();
-    }
+    let is_known = |property: &CstObjectProp| property.decoded_name().is_some_and(|name| fields.contains_key(&name));
+    object.properties().into_iter().filter(|property| !is_known(property)).for_each(CstObjectProp::remove);
 }
 
 fn input_of(inputs: &CstArray, id: Option<&Value>) -> Option<CstNode> {
@@ -139,6 +144,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::install::entry::renewed;
 
     const SERVERS: &str = "mcpServers";
 
@@ -189,13 +195,13 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_there_is_renewed_field_by_field() {
+    fn an_entry_that_is_there_is_renewed_by_what_differs() {
         let old = r#"{
   "mcpServers": {
     "verifa-mcp": {
       "command": "/old/verifa-mcp", // the old place
       "timeout": 60,
-      "env": { "VERIFA_ENV": "live" }
+      "env": { "VERIFA_ENV": "live", "TOKEN": "x" /* mine */, "VERIFA_API_KEY": "k" }
     }
   }
 }"#;
@@ -204,18 +210,16 @@ mod tests {
     "verifa-mcp": {
       "command": "/bin/verifa-mcp", // the old place
       "timeout": 60,
-      "env": {
-        "VERIFA_ENV": "sandbox"
-      },
+      "env": { "VERIFA_ENV": "sandbox", "TOKEN": "x" /* mine */ },
       "args": ["stdio"]
     }
   }
 }"#;
-        assert_eq!(put_one(old), new);
-        let without = json!({"command": "/bin/verifa-mcp"});
-        let renewed = put(new, SERVERS, "verifa-mcp", without.as_object().unwrap(), None).unwrap();
-        let entry = find(&renewed, SERVERS, "verifa-mcp").unwrap().unwrap();
-        assert_eq!(entry, json!({"command": "/bin/verifa-mcp", "timeout": 60, "args": ["stdio"]}));
+        let renewed = renewed(find(old, SERVERS, "verifa-mcp").unwrap().as_ref(), &fields());
+        assert_eq!(put(old, SERVERS, "verifa-mcp", &renewed, None).unwrap(), new);
+        let without = json!({"command": "/bin/verifa-mcp", "timeout": 60});
+        let text = put(new, SERVERS, "verifa-mcp", without.as_object().unwrap(), None).unwrap();
+        assert_eq!(find(&text, SERVERS, "verifa-mcp").unwrap().unwrap(), without);
     }
 
     #[test]

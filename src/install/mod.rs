@@ -1,16 +1,19 @@
 //! Puts an entry for this program into the configuration of an MCP client, and takes it out again.
 //!
 //! `client` knows the clients and where each keeps its configuration, `entry` what is put there, and `plan` decides what
-//! to do: run the client's own command, or edit its file. `json` and `toml` edit a text and keep all else in it as it
-//! was, `file` is the file on disk, `command` runs a client's command, `shown` is what a person sees of it all: never a
-//! key.
+//! to do, or `refusal` why nothing: run the client's own command, or edit its file. `ours` knows an entry of ours, `json` and `toml` edit a text and
+//! keep all else in it as it was, `file` is the file on disk and `lock` keeps others of us away from it, `command` runs a
+//! client's command, `shown` is what a person sees of it all: never a key.
 
 mod client;
 mod command;
 mod entry;
 mod file;
 mod json;
+mod lock;
+mod ours;
 mod plan;
+mod refusal;
 mod shown;
 mod toml;
 
@@ -19,6 +22,8 @@ pub use self::{
     command::Invocation,
     entry::{Entry, InvalidServerName, Key, ServerName},
     file::{ConfigFile, FileError},
-    plan::{Plan, Refusal, Situation, to_install, to_remove},
-    shown::{difference, masked},
+    lock::Lock,
+    plan::{Plan, Situation, to_install, to_remove},
+    refusal::Refusal,
+    shown::{Change, holds_key},
 };

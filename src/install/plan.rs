@@ -3,17 +3,21 @@
 //! A client's own command adds an entry. Where one is renewed, or where the command would lose comments, the file is
 //! edited instead: the commands write it anew. Claude Code's file is only ever changed by `claude`.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     client::{Client, Format},
     command::Invocation,
-    entry::{Entry, ServerName, described, is_ours, renewed},
-    json, toml,
+    entry::{Entry, ServerName, renewed},
+    json,
+    ours::{described, is_ours},
+    refusal::{Fault, Refusal},
+    shown::{Change, holds_key, visible},
+    toml,
 };
 
 /// What is known before anything is done.
-#[derive(Debug)]
+#[derive(Clone, Copy)]
 pub struct Situation<'a> {
     /// The client.
     pub client: Client,
@@ -28,59 +32,26 @@ pub struct Situation<'a> {
 }
 
 /// What is to be done.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub enum Plan {
     /// All is as it should be.
     Nothing,
-    /// The client's configuration file is to hold this.
-    Edit(String),
+    /// The client's configuration file is to be edited.
+    Edit {
+        /// What it is to hold.
+        text: String,
+        /// What a person sees of the change.
+        change: Change,
+    },
     /// These commands are to be run, one after the other.
     Run {
         /// The commands.
         commands: Vec<Invocation>,
-        /// The entry that the client has now.
-        replaces: Option<Value>,
+        /// The command that puts the entry back which the first of them has taken out.
+        undo: Option<Invocation>,
+        /// The entry that goes; the commands say what comes.
+        change: Change,
     },
-}
-
-/// What is wrong with a configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Fault {
-    #[error("is not {language} that can be read, at line {line}")]
-    Syntax { language: &'static str, line: usize },
-    #[error("has another form than it should: {0} is not {1}")]
-    Shape(&'static str, &'static str),
-}
-
-/// Why nothing is done.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The file is not what the client would read.
-    #[error("it {0}; correct it first")]
-    Broken(String),
-    /// The name belongs to another server.
-    #[error(
-        "its entry \"{name}\" is another server's: it starts \"{starts}\"; take another name with --name, or take that \
-         entry out yourself"
-    )]
-    Foreign {
-        /// The name.
-        name: String,
-        /// What the other entry starts.
-        starts: String,
-    },
-    /// The only way in is a command line, which others can read.
-    #[error(
-        "Claude Code takes entries on a command line only, which other users of this computer can read; put the key into \
-         a file and name it with --api-key-file"
-    )]
-    KeyOnCommandLine,
-}
-
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
-        Self::Broken(fault.to_string())
-    }
 }
 
 /// How to put the entry in, or to renew it.
@@ -97,12 +68,14 @@ pub fn to_install(situation: &Situation<'_>, entry: &Entry) -> Result<Plan, Refu
         return Ok(Plan::Nothing);
     }
     if client == Client::ClaudeCode {
-        if entry.holds_key() {
+        if entry.holds_key() || holds_key(&new.to_string()) {
             return Err(Refusal::KeyOnCommandLine);
         }
-        let old = existing.is_some().then(|| claude(["mcp", "remove", "--scope", "user", name.as_str()]));
-        let add = claude(["mcp", "add-json", "--scope", "user", name.as_str(), &new.to_string()]);
-        return Ok(Plan::Run { commands: old.into_iter().chain([add]).collect(), replaces: existing });
+        let change = Change { old: existing.as_ref().map(|old| situation.alone(old, None)), new: None };
+        let undo = existing.as_ref().filter(|old| !holds_key(&old.to_string())).map(|old| add_to_claude(name, old));
+        let remove = existing.map(|_| claude(["mcp", "remove", "--scope", "user", name.as_str()]));
+        let commands = remove.into_iter().chain([add_to_claude(name, &new)]).collect();
+        return Ok(Plan::Run { commands, undo, change });
     }
     if existing.is_none() && situation.has_own_command && !entry.holds_key() {
         match client {
@@ -113,7 +86,7 @@ pub fn to_install(situation: &Situation<'_>, entry: &Entry) -> Result<Plan, Refu
                     definition.extend(input.map(|input| ("inputs".to_owned(), json!([input]))));
                 }
                 let add = Invocation::new("code", ["--add-mcp", &definition.to_string()]);
-                return Ok(Plan::Run { commands: vec![add], replaces: None });
+                return Ok(Plan::added_by(add));
             }
             Client::Codex => {
                 let environment = entry.environment(name).into_iter().map(|(name, value)| format!("{name}={value}"));
@@ -121,18 +94,19 @@ pub fn to_install(situation: &Situation<'_>, entry: &Entry) -> Result<Plan, Refu
                 let started = entry.arguments.iter().map(|&argument| argument.to_owned());
                 let arguments = ["mcp", "add", name.as_str()].map(str::to_owned).into_iter().chain(environment);
                 let arguments = arguments.chain(["--".to_owned(), entry.command.clone()]).chain(started);
-                let add = Invocation { program: "codex", arguments: arguments.collect() };
-                return Ok(Plan::Run { commands: vec![add], replaces: None });
+                let add = Invocation { program: "codex", arguments: arguments.collect(), last_shown: None };
+                return Ok(Plan::added_by(add));
             }
             _ => {}
         }
     }
     let text = situation.text.unwrap_or_default();
-    let edited = match client.format() {
-        Format::Json { servers } => json::put(text, servers, name.as_str(), &fields, input.as_ref())?,
-        Format::Toml => toml::put(text, name.as_str(), &fields)?,
+    let change = Change {
+        old: existing.as_ref().map(|old| situation.alone(old, None)),
+        new: Some(situation.alone(&new, input.as_ref().filter(|_| existing.is_none()))),
     };
-    Ok(if situation.text == Some(edited.as_str()) { Plan::Nothing } else { Plan::Edit(edited) })
+    let edited = situation.put(text, new.as_object().unwrap_or(&fields), input.as_ref())?;
+    Ok(if situation.text == Some(edited.as_str()) { Plan::Nothing } else { Plan::Edit { text: edited, change } })
 }
 
 /// How to take the entry out.
@@ -142,18 +116,37 @@ pub fn to_install(situation: &Situation<'_>, entry: &Entry) -> Result<Plan, Refu
 pub fn to_remove(situation: &Situation<'_>) -> Result<Plan, Refusal> {
     let Situation { client, name, .. } = *situation;
     let (Some(existing), Some(text)) = (situation.existing()?, situation.text) else { return Ok(Plan::Nothing) };
-    let run = |command| Ok(Plan::Run { commands: vec![command], replaces: Some(existing) });
-    match client.format() {
-        _ if client == Client::ClaudeCode => run(claude(["mcp", "remove", "--scope", "user", name.as_str()])),
-        Format::Json { servers } => Ok(Plan::Edit(json::take(text, servers, name.as_str(), &name.input_id())?)),
-        Format::Toml if situation.has_own_command => run(Invocation::new("codex", ["mcp", "remove", name.as_str()])),
-        Format::Toml => Ok(Plan::Edit(toml::take(text, name.as_str())?)),
+    let run = |command| {
+        let change = Change { old: Some(situation.alone(&existing, None)), new: None };
+        Ok(Plan::Run { commands: vec![command], undo: None, change })
+    };
+    let id = name.input_id();
+    let edited = match client.format() {
+        _ if client == Client::ClaudeCode => return run(claude(["mcp", "remove", "--scope", "user", name.as_str()])),
+        Format::Toml if situation.has_own_command => {
+            return run(Invocation::new("codex", ["mcp", "remove", name.as_str()]));
+        }
+        Format::Json { servers } => json::take(text, servers, name.as_str(), &id)?,
+        Format::Toml => toml::take(text, name.as_str())?,
+    };
+    let goes_too =
+        (client.asks_for_secrets() && text.contains(&id) && !edited.contains(&id)).then(|| json!({"id": id}));
+    let change = Change { old: Some(situation.alone(&existing, goes_too.as_ref())), new: None };
+    Ok(Plan::Edit { text: edited, change })
+}
+
+impl Plan {
+    fn added_by(command: Invocation) -> Self {
+        Self::Run { commands: vec![command], undo: None, change: Change::default() }
     }
 }
 
 impl Situation<'_> {
     /// The entry of this name, which is one of ours.
-    fn existing(&self) -> Result<Option<Value>, Refusal> {
+    ///
+    /// # Errors
+    /// The configuration cannot be read, or the entry is another server's.
+    pub fn existing(&self) -> Result<Option<Value>, Refusal> {
         let Some(text) = self.text else { return Ok(None) };
         let found = match self.client.format() {
             Format::Json { servers } => json::find(text, servers, self.name.as_str())?,
@@ -167,6 +160,18 @@ impl Situation<'_> {
         }
     }
 
+    fn put(&self, text: &str, fields: &Map<String, Value>, input: Option<&Value>) -> Result<String, Fault> {
+        match self.client.format() {
+            Format::Json { servers } => json::put(text, servers, self.name.as_str(), fields, input),
+            Format::Toml => toml::put(text, self.name.as_str(), fields),
+        }
+    }
+
+    /// What may be seen of an entry, as it would stand in a file of its own.
+    fn alone(&self, entry: &Value, input: Option<&Value>) -> String {
+        self.put("", &visible(entry), input).unwrap_or_default()
+    }
+
     fn is_plain_json(&self) -> bool {
         self.text.is_none_or(|text| serde_json::from_str::<Value>(text).is_ok())
     }
@@ -174,6 +179,11 @@ impl Situation<'_> {
 
 fn claude<const N: usize>(arguments: [&str; N]) -> Invocation {
     Invocation::new("claude", arguments)
+}
+
+fn add_to_claude(name: &ServerName, entry: &Value) -> Invocation {
+    let add = claude(["mcp", "add-json", "--scope", "user", name.as_str(), &entry.to_string()]);
+    Invocation { last_shown: Some(Value::Object(visible(entry)).to_string()), ..add }
 }
 
 #[cfg(test)]
@@ -206,7 +216,7 @@ mod tests {
     fn told(plan: Result<Plan, Refusal>) -> String {
         match plan {
             Ok(Plan::Nothing) => "nothing".to_owned(),
-            Ok(Plan::Edit(_)) => "edit".to_owned(),
+            Ok(Plan::Edit { .. }) => "edit".to_owned(),
             Ok(Plan::Run { commands, .. }) => commands.iter().map(|it| it.to_string() + "\n").collect(),
             Err(refusal) => refusal.to_string(),
         }
@@ -222,7 +232,7 @@ mod tests {
         let Ok(Plan::Run { commands, .. }) = install(Client::VsCode, Some(PLAIN), true, Key::AskedFor) else {
             panic!("code has a command");
         };
-        let [Invocation { program: "code", arguments }] = &commands[..] else { panic!("{commands:?}") };
+        let [Invocation { program: "code", arguments, .. }] = &commands[..] else { panic!("{commands:?}") };
         let [flag, definition] = &arguments[..] else { panic!("{arguments:?}") };
         assert_eq!(flag, "--add-mcp");
         let definition: Value = serde_json::from_str(definition).unwrap();
@@ -262,15 +272,18 @@ mod tests {
         for client in [Client::VsCode, Client::Codex] {
             assert_eq!(told(install(client, None, true, key())), "edit");
         }
-        assert_eq!(install(Client::ClaudeCode, None, true, key()), Err(Refusal::KeyOnCommandLine));
+        assert!(install(Client::ClaudeCode, None, true, key()) == Err(Refusal::KeyOnCommandLine));
+        let elsewhere = r#"{"mcpServers": {"verifa-mcp": {"command": "verifa-mcp", "env": {"A": "vk_live_abc"}}}}"#;
+        let kept = install(Client::ClaudeCode, Some(elsewhere), true, Key::Elsewhere);
+        assert!(kept == Err(Refusal::KeyOnCommandLine));
     }
 
     #[test]
     fn an_entry_that_is_as_it_should_be_is_left_alone() {
         for client in [Client::ClaudeDesktop, Client::VsCode, Client::Cursor, Client::Codex] {
             for key in [|| Key::Elsewhere, || Key::AskedFor] {
-                let Ok(Plan::Edit(text)) = install(client, None, false, key()) else { panic!("an edit") };
-                assert_eq!(install(client, Some(&text), true, key()), Ok(Plan::Nothing));
+                let Ok(Plan::Edit { text, .. }) = install(client, None, false, key()) else { panic!("an edit") };
+                assert_eq!(told(install(client, Some(&text), true, key())), "nothing");
                 assert_eq!(told(remove(client, Some(&text), false)), "edit");
             }
         }
@@ -278,13 +291,17 @@ mod tests {
 
     #[test]
     fn claude_code_gets_a_new_entry_for_an_old_one_with_what_else_is_in_it() {
-        let text = r#"{"mcpServers": {"verifa-mcp": {"command": "verifa-mcp", "timeout": 5}}}"#;
-        let told = told(install(Client::ClaudeCode, Some(text), true, Key::Elsewhere));
+        let old = r#"{"command":"verifa-mcp","timeout":5,"env":{"TOKEN":"SECRET"}}"#;
+        let text = format!("{{\"mcpServers\": {{\"verifa-mcp\": {old}}}}}");
+        let plan = install(Client::ClaudeCode, Some(&text), true, Key::Elsewhere);
+        let Ok(Plan::Run { commands, undo: Some(undo), .. }) = &plan else { panic!("claude has a command") };
+        assert_eq!(undo.arguments.last().unwrap(), old);
+        let expected = r#"{"command":"/bin/verifa-mcp","timeout":5,"env":{"TOKEN":"SECRET","VERIFA_ENV":"sandbox"},"type":"stdio","args":["stdio"]}"#;
+        assert_eq!(commands[1].arguments.last().unwrap(), expected);
+        let told = told(plan);
         let (first, second) = told.split_once('\n').unwrap();
         assert_eq!(first, "claude mcp remove --scope user verifa-mcp");
-        assert!(
-            second.starts_with("claude mcp add-json --scope user verifa-mcp '{") && second.contains("\"timeout\":5")
-        );
+        assert!(second.starts_with("claude mcp add-json --scope user verifa-mcp '{") && !second.contains("SECRET"));
     }
 
     #[test]
@@ -292,7 +309,7 @@ mod tests {
         let ours = r#"{"mcpServers": {"verifa-mcp": {"command": "npx", "args": ["verifa-mcp@1"]}}}"#;
         let ours_in_toml = "[mcp_servers.verifa-mcp]\ncommand = \"/old/verifa-mcp\"\n";
         let other = r#"{"mcpServers": {"verifa-mcp": {"url": "https://example.com/vk_live_abc"}}}"#;
-        let foreign = "its entry \"verifa-mcp\" is another server's: it starts \"https://example.com/vk_live_…\"; \
+        let foreign = "its entry \"verifa-mcp\" is another server's: it starts \"example.com\"; \
                        take another name with --name, or take that entry out yourself";
         let cases = [
             (Client::Cursor, None, true, "nothing"),

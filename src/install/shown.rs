@@ -1,114 +1,129 @@
-//! What a person sees of a change before it is made: the lines that come and go, among a few that stay.
+//! What a person sees of a change before it is made: the entry that goes and the one that comes, and nothing else of the
+//! file, since all else in it is another server's business: terminals are recorded and shared.
 //!
-//! Of keys it shows only how they begin. Lines that stay are another server's business, so their values are left out:
-//! terminals are recorded and shared.
+//! Of keys it shows only how they begin; of an entry's fields, arguments and variables that are not this program's only
+//! that they are there.
 
-use similar::{ChangeTag, TextDiff};
+use std::fmt;
 
-use crate::verifa::Environment;
+use serde_json::{Map, Value};
 
-/// How many lines that stay are shown on either side.
-const AROUND: usize = 2;
+use super::{
+    entry::{API_KEY, ENVIRONMENT},
+    ours::is_package,
+};
+use crate::verifa::{Environment, OutsideText};
 
-/// The lines by which two texts differ.
-pub fn difference(old: &str, new: &str) -> String {
-    let lines = TextDiff::from_lines(old, new);
-    let mut shown = String::new();
-    for (index, group) in lines.grouped_ops(AROUND).iter().enumerate() {
-        if index > 0 {
-            shown.push_str("  …\n");
+const HIDDEN: &str = "…";
+/// No path is longer.
+const LONGEST: usize = 4096;
+
+/// An entry that goes, and one that comes, as they may be seen.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    pub(super) old: Option<String>,
+    pub(super) new: Option<String>,
+}
+
+impl Change {
+    /// Whether there is nothing to be seen.
+    pub fn is_empty(&self) -> bool {
+        self.old.is_none() && self.new.is_none()
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (sign, text) in [('-', &self.old), ('+', &self.new)] {
+            for line in text.iter().flat_map(|text| text.lines()) {
+                writeln!(formatter, "{}", format!("{sign} {line}").trim_end())?;
+            }
         }
-        for change in group.iter().flat_map(|operation| lines.iter_changes(operation)) {
-            let line = change.value().trim_end_matches(['\r', '\n']);
-            let (sign, line) = match change.tag() {
-                ChangeTag::Equal => (' ', outline(line)),
-                ChangeTag::Delete => ('-', masked(line)),
-                ChangeTag::Insert => ('+', masked(line)),
-            };
-            shown.push_str(format!("{sign} {line}").trim_end());
-            shown.push('\n');
+        Ok(())
+    }
+}
+
+/// An entry without what is not to be seen.
+pub(super) fn visible(entry: &Value) -> Map<String, Value> {
+    let fields = entry.as_object().into_iter().flatten();
+    fields.map(|(name, value)| (clean(name), field(name, value))).collect()
+}
+
+fn field(name: &str, value: &Value) -> Value {
+    match (name, value) {
+        ("type" | "command", Value::String(text)) => Value::String(clean(text)),
+        ("args", Value::Array(arguments)) => arguments.iter().map(argument).collect(),
+        (ENVIRONMENT, Value::Object(variables)) => {
+            Value::Object(variables.iter().map(|(name, value)| (clean(name), variable(name, value))).collect())
         }
+        _ => Value::from(HIDDEN),
     }
-    shown
 }
 
-/// A text without the keys in it: only how each begins.
-pub fn masked(text: &str) -> String {
-    text.split_inclusive(char::is_whitespace).map(without_key).collect()
+fn argument(argument: &Value) -> Value {
+    const KNOWN: [&str; 8] = ["stdio", "http", "--emulator", "-y", "run", "-i", "--rm", "-e"];
+    let known = |word: &&str| KNOWN.contains(word) || is_package(word);
+    Value::from(argument.as_str().filter(known).map_or_else(|| HIDDEN.to_owned(), clean))
 }
 
-fn without_key(word: &str) -> String {
-    let prefixes = [Environment::Sandbox, Environment::Live].map(Environment::key_prefix);
-    let found = prefixes.iter().filter_map(|prefix| Some((word.find(prefix)?, prefix))).min();
-    let Some((start, prefix)) = found else { return word.to_owned() };
-    let closing = word.trim_end_matches(|last: char| last.is_whitespace() || "\"',}])".contains(last)).len();
-    let (before, after) = (word.get(..start).unwrap_or_default(), word.get(closing..).unwrap_or_default());
-    format!("{before}{prefix}…{after}")
+fn variable(name: &str, value: &Value) -> Value {
+    let text = value.as_str().unwrap_or_default();
+    let asked_for = text.starts_with("${") && text.ends_with('}');
+    let is_ours = name.starts_with("VERIFA_") && !(text.contains("://") && text.contains('@'));
+    Value::String(match name {
+        API_KEY if !asked_for && !text.is_empty() => {
+            let prefixes = [Environment::Sandbox, Environment::Live].map(Environment::key_prefix);
+            prefixes.into_iter().find(|prefix| text.starts_with(prefix)).unwrap_or_default().to_owned() + HIDDEN
+        }
+        _ if is_ours => clean(text),
+        _ => HIDDEN.to_owned(),
+    })
 }
 
-/// A line with its key but without its value.
-fn outline(line: &str) -> String {
-    let text = line.trim_end();
-    let is_header = text.starts_with('[') && text.ends_with(']') && !text.contains(['"', ',']);
-    if is_header || text.chars().all(|it| it.is_whitespace() || "{}[],".contains(it)) {
-        return text.to_owned();
-    }
-    let key = text.find([':', '=']).and_then(|end| text.get(..=end));
-    let indent = text.get(..text.len() - text.trim_start().len()).unwrap_or_default();
-    match (key, text.chars().last().filter(|last| "{[".contains(*last))) {
-        (Some(key), Some(bracket)) => format!("{key} {bracket}"),
-        (Some(key), None) => format!("{key} …"),
-        (None, _) => format!("{indent}…"),
-    }
+fn clean(text: &str) -> String {
+    OutsideText::capped(text, LONGEST).to_string()
+}
+
+/// Whether there is a key in a text.
+pub fn holds_key(text: &str) -> bool {
+    [Environment::Sandbox, Environment::Live].iter().any(|environment| text.contains(environment.key_prefix()))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
-    fn keys_are_masked_wherever_they_stand() {
-        let cases = [
-            ("nothing here", "nothing here"),
-            (r#"  "VERIFA_API_KEY": "vk_live_abc","#, r#"  "VERIFA_API_KEY": "vk_live_…","#),
-            (r#"{"env":{"K":"vk_sandbox_abc"}}"#, r#"{"env":{"K":"vk_sandbox_…"}}"#),
-            (r#"K = "vk_sandbox_a\"b" # c"#, r#"K = "vk_sandbox_…" # c"#),
-            ("vk_live_a vk_sandbox_b\n", "vk_live_… vk_sandbox_…\n"),
-            ("vk_live_a,vk_sandbox_b", "vk_live_…"),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(masked(text), expected);
+    fn of_an_entry_only_what_is_this_programs_is_seen() {
+        let entry = json!({
+            "type": "stdio", "command": "/bin/verifa-mcp\u{202e}", "args": ["stdio", "--emulator", "SECRET", 5],
+            "env": {
+                "VERIFA_API_KEY": "vk_live_SECRET SECRET", "VERIFA_API_KEY_FILE": "/key", "VERIFA_ENV": "live",
+                "VERIFA_API_URL": "https://jane:SECRET@example.com", "VERIFA_MCP_QR": "vk_live_SECRET",
+                "TOKEN": "SECRET", "HTTPS_PROXY": "http://SECRET",
+            },
+            "headers": {"Authorization": "SECRET"}, "timeout": 5,
+        });
+        let expected = json!({
+            "type": "stdio", "command": "/bin/verifa-mcp", "args": ["stdio", "--emulator", "…", "…"],
+            "env": {
+                "VERIFA_API_KEY": "vk_live_…", "VERIFA_API_KEY_FILE": "/key", "VERIFA_ENV": "live",
+                "VERIFA_API_URL": "…", "VERIFA_MCP_QR": "[secret removed]", "TOKEN": "…", "HTTPS_PROXY": "…",
+            },
+            "headers": "…", "timeout": "…",
+        });
+        assert_eq!(Value::Object(visible(&entry)), expected);
+        for (key, seen) in [("", ""), ("SECRETvk_live_a", "…"), ("${input:verifa-mcp-key}", "${input:verifa-mcp-key}")]
+        {
+            assert_eq!(visible(&json!({"env": {"VERIFA_API_KEY": key}}))["env"]["VERIFA_API_KEY"], seen);
         }
     }
 
     #[test]
-    fn of_lines_that_stay_no_value_is_shown() {
-        let cases = [
-            ("", ""),
-            ("{", "{"),
-            ("  },", "  },"),
-            ("[mcp_servers.other]", "[mcp_servers.other]"),
-            (r#"  "mcpServers": {"#, r#"  "mcpServers": {"#),
-            (r#"    "TOKEN": "ghp_x","#, r#"    "TOKEN": …"#),
-            (r#"    "env": {"TOKEN": "ghp_x"},"#, r#"    "env": …"#),
-            (r#"  "--token=ghp_x","#, r#"  "--token= …"#),
-            (r#"      "ghp_x""#, "      …"),
-            ("token = \"ghp_x\"", "token = …"),
-            (r#"["ghp_x"]"#, "…"),
-            ("// ghp_x", "…"),
-        ];
-        for (line, expected) in cases {
-            assert_eq!(outline(line), expected, "{line}");
-        }
-    }
-
-    #[test]
-    fn a_difference_is_the_change_and_a_little_around_it() {
-        let old = "{\n  \"a\": {\n    \"x\": \"ghp_1\",\n    \"y\": 2\n  }\n}\n";
-        let new = "{\n  \"a\": {\n    \"x\": \"ghp_1\",\n    \"y\": \"vk_live_abc\"\n  }\n}\n";
-        let shown = "    \"a\": {\n      \"x\": …\n-     \"y\": 2\n+     \"y\": \"vk_live_…\"\n    }\n  }\n";
-        assert_eq!(difference(old, new), shown);
-        assert_eq!(difference("", "{\r\n}\r\n"), "+ {\n+ }\n");
-        assert_eq!(difference(old, old), "");
+    fn a_change_is_what_goes_and_what_comes() {
+        let change = Change { old: Some("{\n  a\n}\n".to_owned()), new: Some("b\n\nc\r\n".to_owned()) };
+        assert_eq!(change.to_string(), "- {\n-   a\n- }\n+ b\n+\n+ c\n");
     }
 }

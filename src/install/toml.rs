@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use toml_edit::{Array, DocumentMut, Item, Table, TableLike, value};
 
-use super::{entry::ENVIRONMENT, plan::Fault};
+use super::refusal::Fault;
 
 const SERVERS: &str = "mcp_servers";
 
@@ -13,19 +13,30 @@ pub(super) fn find(text: &str, name: &str) -> Result<Option<Value>, Fault> {
     Ok(document.get(SERVERS).and_then(|servers| servers.as_table_like()?.get(name)).map(json))
 }
 
-/// Puts the entry in, or these fields into the one that is there.
+/// Puts an entry of these fields in, or makes the one that is there such a one.
 pub(super) fn put(text: &str, name: &str, fields: &Map<String, Value>) -> Result<String, Fault> {
     let mut document = parse(text)?;
     let entry = table(table(document.as_table_mut(), SERVERS, SERVERS, true)?, name, SERVERS, false)?;
+    renew(entry, fields);
+    Ok(with_line_ends_of(text, &document))
+}
+
+/// Gives a table these fields and no others, and touches only what differs.
+fn renew(table: &mut dyn TableLike, fields: &Map<String, Value>) {
     for (field, new) in fields {
-        if entry.get(field).map(json).as_ref() != Some(new) {
-            entry.insert(field, item(new));
+        if table.get(field).map(json).as_ref() == Some(new) {
+            continue;
+        }
+        match (table.get_mut(field).and_then(Item::as_table_like_mut), new) {
+            (Some(inner), Value::Object(new)) => renew(inner, new),
+            _ => drop(table.insert(field, item(new))),
         }
     }
-    if !fields.contains_key(ENVIRONMENT) {
-        entry.remove(ENVIRONMENT);
+    let unknown = |(name, _): (&str, _)| (!fields.contains_key(name)).then(|| name.to_owned());
+    let unknown: Vec<_> = table.iter().filter_map(unknown).collect();
+    for name in unknown {
+        table.remove(&name);
     }
-    Ok(with_line_ends_of(text, &document))
 }
 
 /// Takes the entry out.
@@ -97,6 +108,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::install::entry::renewed;
 
     fn fields() -> Map<String, Value> {
         let fields = json!({"command": "C:\\verifa-mcp.exe", "args": ["stdio"], "env": {"VERIFA_ENV": "sandbox"}});
@@ -134,11 +146,19 @@ VERIFA_ENV = "sandbox"
     }
 
     #[test]
-    fn an_entry_that_is_there_is_renewed_field_by_field() {
-        let old = "[mcp_servers.verifa-mcp]\ncommand = \"old\" # mine\nstartup_timeout_sec = 20\n\n[mcp_servers.verifa-mcp.env]\nA = \"b\"\n";
-        let new = "[mcp_servers.verifa-mcp]\ncommand = \"new\"\nstartup_timeout_sec = 20\n";
+    fn an_entry_that_is_there_is_renewed_by_what_differs() {
+        let env = "\n[mcp_servers.verifa-mcp.env]\nTOKEN = \"x\" # mine\n";
+        let old = format!(
+            "[mcp_servers.verifa-mcp]\ncommand = \"old\"\nstartup_timeout_sec = 20 # slow\n{env}VERIFA_API_KEY = \"k\"\n"
+        );
+        let new = format!("[mcp_servers.verifa-mcp]\ncommand = \"new\"\nstartup_timeout_sec = 20 # slow\n{env}");
         let fields = json!({"command": "new"});
-        assert_eq!(put(old, "verifa-mcp", fields.as_object().unwrap()).unwrap(), new);
+        let renewed = renewed(find(&old, "verifa-mcp").unwrap().as_ref(), fields.as_object().unwrap());
+        assert_eq!(put(&old, "verifa-mcp", &renewed).unwrap(), new);
+        let inline = "mcp_servers = { verifa-mcp = { command = \"new\", env = { A = \"b\", C = \"d\" } } }\n";
+        let fields = json!({"command": "new", "env": {"A": "b"}});
+        let shorter = put(inline, "verifa-mcp", fields.as_object().unwrap()).unwrap();
+        assert_eq!(find(&shorter, "verifa-mcp").unwrap(), Some(fields), "{shorter}");
     }
 
     #[test]

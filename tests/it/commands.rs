@@ -45,7 +45,7 @@ const STANDS_FOR: [(&str, &str); 2] = [("cargo run --release -- ", "verifa-mcp "
 /// All that commands may use besides the program. A command of another kind is not found, so that it fails.
 const TOOLS: [&str; 4] = ["bash", "cat", "curl", "mkdir"];
 
-/// Clients' own commands, which `verifa-mcp install` calls. Here they do nothing.
+/// Clients' own commands, which `verifa-mcp install` calls.
 const CLIENTS: [&str; 3] = ["claude", "code", "codex"];
 
 /// Somebody at a computer with a page before them.
@@ -78,7 +78,8 @@ impl Reader {
         symlink(env!("CARGO_BIN_EXE_verifa-mcp"), home.path().join("bin/verifa-mcp")).unwrap();
         for client in CLIENTS {
             let path = home.path().join("clients").join(client);
-            fs::write(&path, "#!/bin/sh\n").unwrap();
+            let does = crate::install::does(client);
+            fs::write(&path, format!("#!/bin/sh\n{does}\n")).unwrap();
             fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
         }
         for (name, key) in [("sandbox", SANDBOX_KEY), ("live", LIVE_KEY)] {

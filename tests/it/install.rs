@@ -1,6 +1,8 @@
 //! `verifa-mcp install`: entries in clients' configurations, in a home folder of its own, with clients' commands that only
 //! write down how they were called.
 
+mod others;
+
 use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
@@ -12,6 +14,26 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::program::{Client, SANDBOX_KEY, program, stderr, stdout};
+
+/// What the clients' commands do to their files, as far as these tests need it.
+const CLAUDE: &str = r#"case "$2" in
+  add-json) printf '{"mcpServers": {"%s": %s}}' "$5" "$6" ;;
+  remove) printf '{}' ;;
+esac >"$HOME/.claude.json""#;
+const CODE: &str = r#"printf '{"servers": {"verifa-mcp": %s}}' "$2" >"$HOME/.config/Code/User/mcp.json""#;
+const CODEX: &str = r#"case "$2" in
+  add) printf '[mcp_servers.%s]\ncommand = "verifa-mcp"\n' "$3" ;;
+esac >"$HOME/.codex/config.toml""#;
+
+/// The same by the command's name; nothing for a command that is not looked after.
+pub(crate) fn does(command: &str) -> &'static str {
+    match command {
+        "claude" => CLAUDE,
+        "code" => CODE,
+        "codex" => CODEX,
+        _ => "",
+    }
+}
 
 const LIVE_KEY: &str = "vk_live_integrationtests";
 const CURSOR: &str = ".cursor/mcp.json";
@@ -49,9 +71,9 @@ impl Home {
         path
     }
 
-    /// A client's command that writes its arguments down and ends like this.
-    fn command(&self, name: &str, code: u8) {
-        let script = format!("#!/bin/sh\nprintf '%s\\n' {name} \"$@\" >>\"$HOME/called\"\nexit {code}\n");
+    /// A client's command that writes its arguments down, does this, and ends well.
+    fn command(&self, name: &str, does: &str) {
+        let script = format!("#!/bin/sh\nprintf '%s\\n' {name} \"$@\" >>\"$HOME/called\"\n{does}\n");
         let path = self.write(&format!("bin/{name}"), &script);
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
@@ -64,6 +86,15 @@ impl Home {
         let mut command = program(["install"].into_iter().chain(arguments.iter().copied()));
         command.env("HOME", self.0.path()).env("PATH", self.path("bin")).current_dir(self.0.path());
         command.envs(environment.iter().copied()).output().await.unwrap()
+    }
+
+    /// The backups of a configuration, by name; none of them may be read by others.
+    fn backups_of(&self, within: &str) -> Vec<PathBuf> {
+        let path = self.path(within);
+        let files = fs::read_dir(path.parent().unwrap()).unwrap().map(|file| file.unwrap().path());
+        let backups: Vec<_> = files.filter(|file| file.extension().is_some_and(|it| it == "bak")).collect();
+        assert!(backups.iter().all(|file| fs::metadata(file).unwrap().mode() & 0o777 == 0o600));
+        backups
     }
 
     /// The files beside a configuration, which are its backups.
@@ -116,6 +147,8 @@ async fn two_accounts_stand_side_by_side_and_cannot_be_taken_for_each_other() {
         assert_eq!(stderr(&output), "");
     }
     let entries = entries(&home.read(CURSOR));
+    // A key that the client hands on from a shell is not a second one.
+    assert_eq!(entries["verifa-live"]["env"]["VERIFA_API_KEY"], "");
     for (name, environment) in [("verifa-sandbox", " (sandbox)"), ("verifa-live", " (live)")] {
         let titles = titles_of(&entries[name]).await;
         assert!(titles.len() == 4 && titles.iter().all(|title| title.ends_with(environment)), "{titles:?}");
@@ -142,6 +175,7 @@ async fn what_others_wrote_stays_and_is_there_again_to_the_byte() {
     assert!(home.read(CURSOR).contains("ghp_x\" }, // secret\n"));
     assert_eq!(fs::metadata(home.path(CURSOR)).unwrap().mode() & 0o777, 0o640);
     assert_eq!(home.backups(CURSOR), [OTHERS]);
+    assert_eq!(home.backups_of(CURSOR).len(), 1);
 
     let again = home.install(&["cursor", "--api-key-file", &key_file], &[]).await;
     assert!(succeeded(&again).contains("has this entry already"));
@@ -161,7 +195,7 @@ async fn nothing_changes_without_consent() {
     let printed = home.install(&["cursor", "--emulator", "--print"], &[]).await;
     assert_eq!(succeeded(&printed), stdout(&unasked));
     for client in ["claude-desktop", "claude-code", "vscode", "codex"] {
-        home.command("claude", 0);
+        home.command("claude", "");
         succeeded(&home.install(&[client, "--emulator", "--print"], &[]).await);
     }
     assert_eq!(home.read(CURSOR), OTHERS);
@@ -189,12 +223,13 @@ async fn a_key_is_written_in_clear_only_when_told_and_shown_never() {
     assert_eq!(fs::metadata(home.path(file)).unwrap().mode() & 0o777, 0o600);
     let removed = home.install(&["claude-desktop", "--uninstall", "--yes"], &[]).await;
     assert!(!succeeded(&removed).contains(LIVE_KEY));
+    assert!(stdout(&removed).contains("The backup holds a key in clear"), "{}", stdout(&removed));
 
-    home.command("codex", 0);
+    home.command("codex", "");
     succeeded(&home.install(&["codex", "--key-in-clear", "--yes"], &key).await);
     assert!(home.called().is_empty());
     assert!(home.read(".codex/config.toml").contains(LIVE_KEY));
-    home.command("claude", 0);
+    home.command("claude", "");
     let refused = home.install(&["claude-code", "--key-in-clear", "--yes"], &key).await;
     assert_eq!(refused.status.code(), Some(1));
     assert!(stderr(&refused).contains("other users of this computer can read"), "{}", stderr(&refused));
@@ -231,6 +266,7 @@ async fn the_settings_go_along() {
     let expected = json!({
         "VERIFA_API_KEY_FILE": home.path("key"), "VERIFA_API_URL": "http://127.0.0.1:1",
         "VERIFA_MCP_AUDIT_LOG": home.path("audit"), "VERIFA_MCP_READ_ONLY": "true", "VERIFA_ENV": "sandbox",
+        "VERIFA_API_KEY": "",
     });
     assert_eq!(entries(&home.read(CURSOR))["verifa-mcp"]["env"], expected);
     assert!(!home.path("audit").exists());
@@ -244,7 +280,7 @@ async fn clients_with_a_command_of_their_own_are_asked_through_it() {
     let home = Home::new();
     let key_file = home.key_file("key", SANDBOX_KEY);
     let executable = env!("CARGO_BIN_EXE_verifa-mcp");
-    let environment = json!({"VERIFA_API_KEY_FILE": key_file, "VERIFA_ENV": "sandbox"});
+    let environment = json!({"VERIFA_API_KEY_FILE": key_file, "VERIFA_API_KEY": "", "VERIFA_ENV": "sandbox"});
     let install = async |client: &str| {
         let output = home.install(&[client, "--api-key-file", &key_file, "--yes"], &[]).await;
         succeeded(&output);
@@ -253,21 +289,32 @@ async fn clients_with_a_command_of_their_own_are_asked_through_it() {
         called
     };
 
-    home.command("claude", 0);
+    home.command("claude", CLAUDE);
     let [program, mcp, add, scope, user, name, definition] = &install("claude-code").await[..] else { panic!() };
     assert_eq!([program, mcp, add, scope, user, name], ["claude", "mcp", "add-json", "--scope", "user", "verifa-mcp"]);
     let definition: Value = serde_json::from_str(definition).unwrap();
     let expected = json!({"type": "stdio", "command": executable, "args": ["stdio"], "env": environment});
     assert_eq!(definition, expected);
 
-    home.command("code", 0);
+    home.command("code", CODE);
     let [_, flag, definition] = &install("vscode").await[..] else { panic!() };
     assert_eq!(flag, "--add-mcp");
     assert_eq!(serde_json::from_str::<Value>(definition).unwrap()["env"], environment);
 
-    home.command("codex", 0);
+    home.command("codex", CODEX);
     let key_file = format!("VERIFA_API_KEY_FILE={key_file}");
-    let before = ["codex", "mcp", "add", "verifa-mcp", "--env", &key_file, "--env", "VERIFA_ENV=sandbox"];
+    let before = [
+        "codex",
+        "mcp",
+        "add",
+        "verifa-mcp",
+        "--env",
+        &key_file,
+        "--env",
+        "VERIFA_API_KEY=",
+        "--env",
+        "VERIFA_ENV=sandbox",
+    ];
     assert_eq!(install("codex").await, [&before[..], &["--", executable, "stdio"]].concat());
 
     home.write(".claude.json", r#"{"mcpServers": {"verifa-mcp": {"command": "verifa-mcp"}}}"#);
@@ -276,7 +323,8 @@ async fn clients_with_a_command_of_their_own_are_asked_through_it() {
     assert_eq!(called[6..9], ["claude", "mcp", "add-json"]);
     succeeded(&home.install(&["claude-code", "--uninstall", "--yes"], &[]).await);
     assert_eq!(home.called(), ["claude", "mcp", "remove", "--scope", "user", "verifa-mcp"]);
-    assert_eq!(home.read(".claude.json"), r#"{"mcpServers": {"verifa-mcp": {"command": "verifa-mcp"}}}"#);
+    assert_eq!(home.read(".claude.json"), "{}");
+    assert_eq!(home.backups_of(".claude.json").len(), 2);
 }
 
 #[tokio::test]
@@ -291,7 +339,7 @@ async fn without_their_command_files_are_edited_but_never_claude_codes() {
     succeeded(&home.install(&["codex", "--emulator", "--yes"], &[]).await);
     assert!(home.read(".codex/config.toml").starts_with("[mcp_servers.verifa-mcp]\ncommand = "));
     // VS Code asks for the key itself, and its command would lose comments.
-    home.command("code", 0);
+    home.command("code", "");
     let before = "{\n\t// mine\n\t\"servers\": {\n\t\t\"other\": {}\n\t}\n}";
     let file = ".config/Code/User/mcp.json";
     home.write(file, before);
@@ -299,7 +347,8 @@ async fn without_their_command_files_are_edited_but_never_claude_codes() {
     let text = home.read(file);
     assert!(text.contains("\"${input:verifa-mcp-key}\"") && text.contains("\"password\": true"), "{text}");
     assert!(text.starts_with("{\n\t// mine\n") && !text.contains(SANDBOX_KEY), "{text}");
-    succeeded(&home.install(&["vscode", "--uninstall", "--yes"], &[]).await);
+    let removed = home.install(&["vscode", "--uninstall", "--yes"], &[]).await;
+    assert!(succeeded(&removed).contains("-       \"id\": \"verifa-mcp-key\""), "{}", stdout(&removed));
     assert_eq!(home.read(file), before);
     assert!(home.called().is_empty());
 }
@@ -307,7 +356,7 @@ async fn without_their_command_files_are_edited_but_never_claude_codes() {
 #[tokio::test]
 async fn a_command_that_fails_is_told() {
     let home = Home::new();
-    home.command("codex", 3);
+    home.command("codex", "exit 3");
     let output = home.install(&["codex", "--emulator", "--yes"], &[]).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("`codex` ended with exit status: 3"), "{}", stderr(&output));
@@ -333,6 +382,16 @@ async fn a_file_that_is_broken_or_a_name_that_is_taken_stops_it() {
     fs::write(home.path(CURSOR), b"{\"a\": \"\xff\"}").unwrap();
     let output = home.install(&["cursor", "--emulator", "--yes"], &[]).await;
     assert!(stderr(&output).contains("cannot be read (invalid data); nothing was changed"), "{}", stderr(&output));
+}
+
+#[tokio::test]
+async fn the_command_is_a_whole_path_even_where_the_search_path_has_none() {
+    let home = Home::new();
+    symlink(env!("CARGO_BIN_EXE_verifa-mcp"), home.path("bin/verifa-mcp")).unwrap();
+    succeeded(&home.install(&["cursor", "--emulator", "--yes"], &[("PATH", "bin")]).await);
+    let entries = entries(&home.read(CURSOR));
+    let command = Path::new(entries["verifa-mcp"]["command"].as_str().unwrap());
+    assert!(command.is_absolute() && command.ends_with("bin/verifa-mcp"), "{}", command.display());
 }
 
 #[tokio::test]
