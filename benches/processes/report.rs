@@ -58,6 +58,7 @@ pub(crate) fn circumstances() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": an unknown processor");
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let kernel: Vec<_> = kernel.split('.').take(2).collect();
     let commit = Command::new("git").args(["describe", "--always", "--dirty"]).output().map(|output| output.stdout);
     let commit = String::from_utf8(commit.unwrap_or_default()).unwrap_or_default();
     let cores = cpu.lines().filter(|line| line.starts_with("processor")).count();
@@ -66,7 +67,7 @@ pub(crate) fn circumstances() -> String {
         jiff::Timestamp::now().strftime("%Y-%m-%d"),
         commit.trim(),
         model.trim_start_matches([' ', '\t', ':']),
-        kernel.trim(),
+        kernel.join("."),
     )
 }
 
