@@ -8,7 +8,7 @@ use std::time::Instant;
 use reqwest::StatusCode;
 use tracing::{Span, field};
 
-use super::{Caller, Fault, Setup, ToolName};
+use super::{Caller, Circumstances, Fault, Setup, ToolName, VersionSent};
 use crate::{
     audit::{CallStart, Outcome, RunningCall, Wire},
     metrics::Metrics,
@@ -46,6 +46,17 @@ impl<'a> About<'a> {
             status = field::Empty,
             milliseconds = field::Empty,
         )
+    }
+
+    /// What the words about a failure depend on, where the agent chose neither a version nor a key.
+    pub(super) fn circumstances(&self) -> Circumstances {
+        let version = if self.setup.verifa_version.is_some() { VersionSent::BySetting } else { VersionSent::No };
+        Circumstances {
+            session_id: self.session_id.cloned(),
+            environment: self.caller.environment(),
+            version,
+            ..Circumstances::of(self.tool)
+        }
     }
 
     /// Begins the exchange, inside its span.

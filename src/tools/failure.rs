@@ -5,7 +5,7 @@ use std::{fmt, io};
 use jiff::SignedDuration;
 use rmcp::model::{CallToolResult, ContentBlock};
 
-use super::{NotConfirmed, Setup, ToolName, advice::explain};
+use super::{NotConfirmed, ToolName, advice::explain};
 use crate::verifa::{Environment, Error, Failure, SessionId};
 
 /// Why a tool call gives no result. Its `Display` is for logs.
@@ -92,12 +92,6 @@ impl Circumstances {
     /// What is known when no more than the tool is.
     pub fn of(tool: ToolName) -> Self {
         Self { tool, session_id: None, environment: None, version: VersionSent::No, key_origin: KeyOrigin::Ours }
-    }
-
-    /// The same where the operator's `Verifa-Version` goes out with every call.
-    pub(super) fn with_version_of(self, setup: &Setup) -> Self {
-        let version = if setup.verifa_version.is_some() { VersionSent::BySetting } else { VersionSent::No };
-        Self { version, ..self }
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 use tracing::Instrument;
 
 use super::{
-    Caller, Circumstances, Setup, ToolError, ToolName,
+    Caller, Setup, ToolError, ToolName,
     arguments::Arguments,
     definition::Parts,
     environment_label,
@@ -109,14 +109,8 @@ impl GetCall {
                 Ok(result)
             })
         };
-        exchange.instrument(about.span()).await.map_err(|fault| {
-            let circumstances = Circumstances {
-                session_id: Some(self.0.clone()),
-                environment: caller.environment(),
-                ..Circumstances::of(about.tool)
-            };
-            ToolError { fault, circumstances: circumstances.with_version_of(setup) }
-        })
+        let shown = exchange.instrument(about.span()).await;
+        shown.map_err(|fault| ToolError { fault, circumstances: about.circumstances() })
     }
 }
 

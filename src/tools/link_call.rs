@@ -97,13 +97,8 @@ impl LinkCall {
         let about = About { setup, caller, tool, session_id: Some(session_id), idempotency_key: Some(idempotency_key) };
         let link = self.exchange(about, on_wait).instrument(about.span()).await;
         link.map_err(|fault| {
-            let circumstances = Circumstances {
-                tool,
-                session_id: Some(self.request.session_id),
-                environment: caller.environment(),
-                version: self.version,
-                key_origin: self.key_origin,
-            };
+            let circumstances =
+                Circumstances { version: self.version, key_origin: self.key_origin, ..about.circumstances() };
             ToolError { fault, circumstances }
         })
     }

@@ -10,7 +10,7 @@ use serde_json::json;
 use tracing::Instrument;
 
 use super::{
-    Caller, Circumstances, Setup, ToolError, ToolName,
+    Caller, Setup, ToolError, ToolName,
     arguments::Arguments,
     definition::Parts,
     environment_label,
@@ -146,11 +146,8 @@ impl ListCall {
                 Ok(FoundSessions { page: answer.value, search: self.0, environment: label, now }.into_result())
             })
         };
-        exchange.instrument(about.span()).await.map_err(|fault| {
-            let circumstances = Circumstances { environment: caller.environment(), ..Circumstances::of(about.tool) }
-                .with_version_of(setup);
-            ToolError { fault, circumstances }
-        })
+        let found = exchange.instrument(about.span()).await;
+        found.map_err(|fault| ToolError { fault, circumstances: about.circumstances() })
     }
 }
 
