@@ -1,6 +1,7 @@
 //! The MCP server: who it is, what it can do, and which tool a call goes to. Thin: the work is in [`crate::tools`].
 //!
 //! `confirmation` asks the user before a call that writes, where the settings want it; `seal` is what it sends along.
+//! `instructions` is what an agent is told about the whole.
 
 mod confirmation;
 mod instructions;

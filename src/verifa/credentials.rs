@@ -88,7 +88,7 @@ pub enum InvalidApiKey {
 }
 
 /// An organization's secret key, `vk_sandbox_…` or `vk_live_…`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ApiKey {
     header: HeaderValue,
     environment: Environment,
@@ -125,6 +125,12 @@ impl ApiKey {
     /// The value of `X-API-Key`, marked so that no HTTP layer prints it.
     pub(super) fn header(&self) -> HeaderValue {
         self.header.clone()
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "ApiKey({} {})", self.environment, self.fingerprint())
     }
 }
 

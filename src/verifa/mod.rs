@@ -1,7 +1,7 @@
 //! Verifa's REST API as a Rust client, a library in itself: it knows nothing of MCP, of tools or of settings.
 //!
-//! `client` sends and reads (through `http`), `retry` decides what is repeated, `fresh_link`, `session` and `rate_limits` are the
-//! endpoints; `credentials`, `headers`, `capture`, `base_url` and `outside_text` are values that refuse to be wrong.
+//! `client` sends and reads (through `http`), `retry` decides what is repeated, `fresh_link`, `session` and `rate_limits`
+//! are the endpoints; `credentials`, `headers`, `capture`, `base_url` and `outside_text` are values that refuse to be wrong.
 
 pub mod wire;
 
