@@ -119,81 +119,110 @@ impl Platform {
 /// What of a computer decides where its clients keep their configuration.
 #[derive(Debug)]
 pub struct Computer {
-    home: PathBuf,
-    /// Where apps keep their settings.
-    settings: PathBuf,
-    claude_desktop: PathBuf,
-    claude_code: PathBuf,
-    codex: PathBuf,
+    claude_desktop: Place,
+    claude_code: Place,
+    vscode: Place,
+    cursor: Place,
+    codex: Place,
 }
+
+type Place = Result<PathBuf, RelativeFolder>;
+
+/// A variable that says where a client keeps its configuration, but not from where on. XDG has such a path ignored, and the
+/// clients take it from the folder in which each of them is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is a relative path, which means another folder wherever a client is started; set it to a whole path")]
+pub struct RelativeFolder(&'static str);
 
 impl Computer {
     /// This computer, for the user who runs the program; none where the system names no home folder.
     pub fn this() -> Option<Self> {
         let variable = |name: &str| std::env::var_os(name);
-        Some(Self::new(Platform::THIS, std::env::home_dir()?, variable, folders_in))
+        Some(Self::new(Platform::THIS, std::env::home_dir()?, variable, listed_in))
     }
 
-    /// A computer of this platform; `variable` looks an environment variable up, `folders` lists a folder's folders.
+    /// A computer of this platform; `variable` looks an environment variable up, `listed` says what is in a folder.
     pub fn new(
         platform: Platform,
         home: PathBuf,
         variable: impl Fn(&str) -> Option<OsString>,
-        folders: impl Fn(&Path) -> Vec<PathBuf>,
+        listed: impl Fn(&Path) -> Vec<PathBuf>,
     ) -> Self {
         let folder = |name: &str| variable(name).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty());
+        // As users set it, unlike those that Windows sets.
+        let moved_to = |name: &'static str, usual: PathBuf| match folder(name) {
+            None => Ok(usual),
+            Some(path) if path.is_absolute() => Ok(path),
+            Some(_) => Err(RelativeFolder(name)),
+        };
         let settings = match platform {
-            Platform::Linux => folder("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")),
-            Platform::MacOs => home.join("Library").join("Application Support"),
-            Platform::Windows => folder("APPDATA").unwrap_or_else(|| home.join("AppData").join("Roaming")),
+            Platform::Linux => moved_to("XDG_CONFIG_HOME", home.join(".config")),
+            Platform::MacOs => Ok(home.join("Library").join("Application Support")),
+            Platform::Windows => Ok(folder("APPDATA").unwrap_or_else(|| home.join("AppData").join("Roaming"))),
         };
         // The packaged app sees a copy of the usual folder that nobody else sees.
         let packaged = (platform == Platform::Windows).then(|| {
             let local = folder("LOCALAPPDATA").unwrap_or_else(|| home.join("AppData").join("Local"));
-            let mut packages = folders(&local.join("Packages"));
+            let mut packages = listed(&local.join("Packages"));
             packages.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("Claude_")));
             packages.sort();
             packages.pop()
         });
         let claude_desktop = match packaged.flatten() {
-            Some(package) => package.join("LocalCache").join("Roaming").join("Claude"),
-            None => settings.join("Claude"),
+            Some(package) => Ok(package.join("LocalCache").join("Roaming").join("Claude")),
+            None => settings.clone().map(|settings| settings.join("Claude")),
         };
+        // The file had another name and place once, and where it is there still, Claude Code goes on with it.
+        let claude_code = moved_to("CLAUDE_CONFIG_DIR", home.join(".claude")).and_then(|folder| {
+            let old = folder.join(".config.json");
+            if listed(&folder).contains(&old) {
+                return Ok(old);
+            }
+            moved_to("CLAUDE_CONFIG_DIR", home.clone()).map(|folder| folder.join(".claude.json"))
+        });
         Self {
-            claude_desktop,
-            claude_code: folder("CLAUDE_CONFIG_DIR").unwrap_or_else(|| home.clone()),
-            codex: folder("CODEX_HOME").unwrap_or_else(|| home.join(".codex")),
-            settings,
-            home,
+            claude_desktop: claude_desktop.map(|folder| folder.join("claude_desktop_config.json")),
+            claude_code,
+            vscode: settings.map(|folder| folder.join("Code").join("User").join("mcp.json")),
+            cursor: Ok(home.join(".cursor").join("mcp.json")),
+            codex: moved_to("CODEX_HOME", home.join(".codex")).map(|folder| folder.join("config.toml")),
         }
     }
 
     /// The file in which the client keeps its servers, for every project.
-    pub fn file_of(&self, client: Client) -> PathBuf {
+    ///
+    /// # Errors
+    /// A variable moves it to no certain place.
+    pub fn file_of(&self, client: Client) -> Result<PathBuf, RelativeFolder> {
         match client {
-            Client::ClaudeDesktop => self.claude_desktop.join("claude_desktop_config.json"),
-            Client::ClaudeCode => self.claude_code.join(".claude.json"),
-            Client::VsCode => self.settings.join("Code").join("User").join("mcp.json"),
-            Client::Cursor => self.home.join(".cursor").join("mcp.json"),
-            Client::Codex => self.codex.join("config.toml"),
+            Client::ClaudeDesktop => &self.claude_desktop,
+            Client::ClaudeCode => &self.claude_code,
+            Client::VsCode => &self.vscode,
+            Client::Cursor => &self.cursor,
+            Client::Codex => &self.codex,
         }
+        .clone()
     }
 }
 
-fn folders_in(folder: &Path) -> Vec<PathBuf> {
+fn listed_in(folder: &Path) -> Vec<PathBuf> {
     let Ok(listed) = fs::read_dir(folder) else { return Vec::new() };
-    listed.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+    listed.flatten().map(|entry| entry.path()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn files(platform: Platform, variables: &[(&str, &str)], packages: &[&str]) -> Vec<String> {
+    fn files(platform: Platform, variables: &[(&str, &str)], listed: &[&str]) -> Vec<String> {
         let variable = |name: &str| variables.iter().find(|it| it.0 == name).map(|it| OsString::from(it.1));
-        let folders = |within: &Path| packages.iter().map(|package| within.join(package)).collect();
-        let computer = Computer::new(platform, PathBuf::from("~"), variable, folders);
-        Client::ALL.map(|client| computer.file_of(client).to_string_lossy().replace('\\', "/")).into()
+        let listed = |within: &Path| listed.iter().map(|name| within.join(name)).collect();
+        let computer = Computer::new(platform, PathBuf::from("~"), variable, listed);
+        let file = |client| match computer.file_of(client) {
+            Ok(path) => path.to_string_lossy().replace('\\', "/"),
+            Err(fault) => fault.to_string(),
+        };
+        Client::ALL.map(file).into()
     }
 
     #[test]
@@ -237,6 +266,29 @@ mod tests {
         };
         assert_eq!(desktop, "D:/Roaming/Claude/claude_desktop_config.json");
         assert_eq!(vscode, "D:/Roaming/Code/User/mcp.json");
+    }
+
+    #[test]
+    fn claude_code_goes_on_with_an_old_file() {
+        let old = [".config.json"];
+        assert_eq!(files(Platform::MacOs, &[], &old)[1], "~/.claude/.config.json");
+        assert_eq!(files(Platform::Linux, &[("CLAUDE_CONFIG_DIR", "/c")], &old)[1], "/c/.config.json");
+    }
+
+    #[test]
+    fn a_place_that_depends_on_where_a_client_is_started_is_none() {
+        let moved = [("XDG_CONFIG_HOME", "x"), ("CLAUDE_CONFIG_DIR", "~/c"), ("CODEX_HOME", "./d")];
+        let [desktop, code, vscode, cursor, codex] = &files(Platform::Linux, &moved, &[])[..] else { panic!("five") };
+        for (file, variable) in [
+            (desktop, "XDG_CONFIG_HOME"),
+            (vscode, "XDG_CONFIG_HOME"),
+            (code, "CLAUDE_CONFIG_DIR"),
+            (codex, "CODEX_HOME"),
+        ] {
+            assert!(file.starts_with(&format!("{variable} is a relative path")), "{file}");
+        }
+        assert_eq!(cursor, "~/.cursor/mcp.json");
+        assert_eq!(files(Platform::MacOs, &moved[..1], &[])[2], "~/Library/Application Support/Code/User/mcp.json");
     }
 
     #[test]

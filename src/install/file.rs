@@ -10,9 +10,12 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use super::lock::Lock;
+
+/// What the name of a copy ends with.
+const BACKUP: &str = ".bak";
 
 /// A configuration file, as it was when it was read.
 #[derive(PartialEq, Eq)]
@@ -32,6 +35,12 @@ pub enum FileError {
         path: PathBuf,
         /// What the system said.
         kind: io::ErrorKind,
+    },
+    /// What lies there never ends, or is no text.
+    #[error("{path} is not a plain file but a folder, a pipe, a device or the like; nothing was changed")]
+    NotPlain {
+        /// What lies there.
+        path: PathBuf,
     },
     /// The system does not let it be written.
     #[error("{path} cannot be changed ({kind}); it is as it was")]
@@ -64,6 +73,9 @@ impl ConfigFile {
             }
             Err(error) => return Err(unreadable(error)),
         };
+        if !fs::metadata(&real).map_err(unreadable)?.is_file() {
+            return Err(FileError::NotPlain { path: path.to_path_buf() });
+        }
         let text = fs::read_to_string(&real).map_err(unreadable)?;
         Ok(Self { path: real, text: Some(text) })
     }
@@ -92,20 +104,18 @@ impl ConfigFile {
     }
 
     /// Copies what was read to a file beside it, for its owner alone, with the time in its name; none where there is no
-    /// file.
+    /// file. The copy goes again unless it is kept.
     ///
     /// # Errors
     /// The copy cannot be written.
-    pub fn back_up(&self) -> Result<Option<PathBuf>, FileError> {
+    pub fn back_up(&self) -> Result<Option<TempPath>, FileError> {
         let Some(text) = &self.text else { return Ok(None) };
         let time = Timestamp::now().strftime("%Y%m%dT%H%M%S%.3fZ").to_string();
-        let (backup, mut file) = self.make_backup(&time).map_err(|error| self.unwritable(&error))?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| self.unwritable(&error))?;
-        Ok(Some(backup))
+        self.copy(text, &time).map(Some).map_err(|error| self.unwritable(&error))
     }
 
     /// A file that was not there before, with a number in its name where it takes one.
-    fn make_backup(&self, time: &str) -> io::Result<(PathBuf, File)> {
+    fn copy(&self, text: &str, time: &str) -> io::Result<TempPath> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
@@ -113,13 +123,31 @@ impl ConfigFile {
         let mut number = 1;
         loop {
             let mut name = self.path.file_name().unwrap_or_default().to_owned();
-            name.push(if number == 1 { format!(".{time}.bak") } else { format!(".{time}-{number}.bak") });
-            let backup = self.path.with_file_name(name);
-            match options.open(&backup) {
+            name.push(if number == 1 { format!(".{time}{BACKUP}") } else { format!(".{time}-{number}{BACKUP}") });
+            let path = self.path.with_file_name(name);
+            match options.open(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
-                opened => return Ok((backup, opened?)),
+                opened => {
+                    let (mut file, backup) = (opened?, TempPath::try_from_path(path)?);
+                    file.write_all(text.as_bytes())?;
+                    file.sync_all()?;
+                    return Ok(backup);
+                }
             }
         }
+    }
+
+    /// What the copies hold that were made of the file and are still there, the latest first.
+    pub fn earlier(&self) -> Vec<String> {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let is_copy = |copy: &PathBuf| {
+            let copy = copy.file_name().unwrap_or_default().to_string_lossy();
+            copy.strip_prefix(&*name).is_some_and(|rest| rest.starts_with('.') && rest.ends_with(BACKUP))
+        };
+        let beside = self.path.parent().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten();
+        let mut copies: Vec<_> = beside.flatten().map(|entry| entry.path()).filter(is_copy).collect();
+        copies.sort();
+        copies.iter().rev().filter_map(|copy| Self::read(copy).ok()?.text).collect()
     }
 
     /// Puts this text into the place of the file's, or makes the file, for its owner alone.
@@ -181,8 +209,13 @@ mod tests {
         let path = folder.path().join("a.json");
         fs::write(&path, "{}").unwrap();
         let file = ConfigFile::read(&path).unwrap();
-        let names = [(); 3].map(|()| file.make_backup("now").unwrap().0.file_name().unwrap().to_owned());
+        let copies = ["1", "2", "3"].map(|text| file.copy(text, "now").unwrap());
+        let names = copies.each_ref().map(|copy| copy.file_name().unwrap().to_owned());
         assert_eq!(names, ["a.json.now.bak", "a.json.now-2.bak", "a.json.now-3.bak"]);
+        fs::write(folder.path().join("b.json.now.bak"), "4").unwrap();
+        assert_eq!(file.earlier(), ["1", "3", "2"]);
+        drop(copies);
+        assert_eq!(file.earlier(), [""; 0]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Edits a JSON configuration, with or without comments, and keeps everything else in it as it was: text in, text out.
 
+use std::collections::HashSet;
+
 use jsonc_parser::{
     ParseOptions,
     cst::{CstArray, CstInputValue, CstNode, CstObject, CstObjectProp, CstRootNode},
@@ -7,15 +9,49 @@ use jsonc_parser::{
 use serde_json::{Map, Value};
 
 use super::refusal::Fault;
+use crate::verifa::OutsideText;
 
 const INPUTS: &str = "inputs";
 /// What a file begins as.
 const EMPTY: &str = "{\n}\n";
 
-/// The entry of this name, if there is one.
+/// The entry of this name, if there is one. Of a key that is there twice clients read the last and keep quiet about the
+/// first, so that where an entry of ours would come, none may be.
 pub(super) fn find(text: &str, servers: &str, name: &str) -> Result<Option<Value>, Fault> {
-    let found = object(&parse(text)?.root)?.and_then(|root| root.object_value(servers)?.get(name)?.value());
-    Ok(found.map(|value| value.to_serde_value().unwrap_or_default()))
+    let Some(root) = object(&parse(text)?.root)? else { return Ok(None) };
+    the_one(&root, INPUTS)?;
+    let Some(servers) = the_one(&root, servers)?.and_then(|servers| servers.object_value()) else { return Ok(None) };
+    let Some(entry) = the_one(&servers, name)?.and_then(|entry| entry.value()) else { return Ok(None) };
+    has_no_key_twice(&entry)?;
+    Ok(Some(entry.to_serde_value().unwrap_or_default()))
+}
+
+/// What the client is to ask for under this name.
+pub(super) fn input(text: &str, id: &str) -> Option<Value> {
+    let inputs = parse(text).ok()?.root.object_value()?.array_value(INPUTS)?;
+    input_of(&inputs, Some(&Value::from(id)))?.to_serde_value()
+}
+
+fn the_one(object: &CstObject, name: &str) -> Result<Option<CstObjectProp>, Fault> {
+    let is_meant = |property: &CstObjectProp| property.decoded_name().is_some_and(|found| found == name);
+    let mut found = object.properties().into_iter().filter(is_meant);
+    match (found.next(), found.next()) {
+        (_, Some(_)) => Err(Fault::Twice(name.to_owned())),
+        (found, None) => Ok(found),
+    }
+}
+
+fn has_no_key_twice(value: &CstNode) -> Result<(), Fault> {
+    let Some(object) = value.as_object() else { return Ok(()) };
+    let mut names = HashSet::new();
+    for property in object.properties() {
+        let name = property.decoded_name().unwrap_or_default();
+        property.value().as_ref().map_or(Ok(()), has_no_key_twice)?;
+        if let Some(name) = names.replace(name) {
+            return Err(Fault::Twice(OutsideText::capped(&name, 80).to_string()));
+        }
+    }
+    Ok(())
 }
 
 /// Puts an entry of these fields in, or makes the one that is there such a one; and what the client is to ask for.
@@ -253,5 +289,28 @@ mod tests {
         for (text, words) in cases {
             assert_eq!(put(text, SERVERS, "a", &fields(), None).unwrap_err().to_string(), words, "{text}");
         }
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_where_an_entry_of_ours_would_come_is_told() {
+        let cases = [
+            (r#"{"mcpServers": {"a": {}}, "mcpServers": {}}"#, "mcpServers"),
+            (r#"{"mcpServers": {"a": {"command": "x"}, "b": {}, "\u0061": {}}}"#, "a"),
+            (r#"{"mcpServers": {"a": {"command": "x", "env": {"K": "1", "K": "2"}}}}"#, "K"),
+            (r#"{"inputs": [], "servers": {}, "inputs": []}"#, "inputs"),
+        ];
+        for (text, key) in cases {
+            let words = format!("has \"{key}\" twice, of which only the last counts");
+            assert_eq!(find(text, SERVERS, "a").unwrap_err().to_string(), words, "{text}");
+        }
+        let elsewhere = r#"{"a": 1, "a": 2, "mcpServers": {"b": {"c": 1, "c": 2}, "a": {}, "b": {}}}"#;
+        assert_eq!(find(elsewhere, SERVERS, "a").unwrap(), Some(json!({})));
+    }
+
+    #[test]
+    fn what_the_client_asks_for_is_known_by_its_whole_name() {
+        let text = r#"{"inputs": [{"id": "my-verifa-mcp-key"}, {"id": "verifa-mcp-key-old"}]}"#;
+        assert_eq!(input(text, "verifa-mcp-key"), None);
+        assert_eq!(input(text, "verifa-mcp-key-old"), Some(json!({"id": "verifa-mcp-key-old"})));
     }
 }

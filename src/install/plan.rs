@@ -3,33 +3,18 @@
 //! A client's own command adds an entry. Where one is renewed, or where the command would lose comments, the file is
 //! edited instead: the commands write it anew. Claude Code's file is only ever changed by `claude`.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     client::{Client, Format},
     command::Invocation,
     entry::{Entry, ServerName, renewed},
     json,
-    ours::{described, is_ours},
-    refusal::{Fault, Refusal},
+    refusal::Refusal,
     shown::{Change, holds_key, visible},
+    situation::Situation,
     toml,
 };
-
-/// What is known before anything is done.
-#[derive(Clone, Copy)]
-pub struct Situation<'a> {
-    /// The client.
-    pub client: Client,
-    /// The entry's name.
-    pub name: &'a ServerName,
-    /// What the client's configuration file holds; none where there is no file.
-    pub text: Option<&'a str>,
-    /// Whether the client's own command can be run.
-    pub has_own_command: bool,
-    /// This program, by which an entry of ours is known.
-    pub executable: &'a str,
-}
 
 /// What is to be done.
 #[derive(PartialEq, Eq)]
@@ -79,7 +64,7 @@ pub fn to_install(situation: &Situation<'_>, entry: &Entry) -> Result<Plan, Refu
     }
     if existing.is_none() && situation.has_own_command && !entry.holds_key() {
         match client {
-            Client::VsCode if situation.is_plain_json() => {
+            Client::VsCode if situation.survives_own_command() => {
                 let mut definition = json!({"name": name.as_str()});
                 if let (Some(definition), Value::Object(fields)) = (definition.as_object_mut(), new) {
                     definition.extend(fields);
@@ -88,7 +73,7 @@ pub fn to_install(situation: &Situation<'_>, entry: &Entry) -> Result<Plan, Refu
                 let add = Invocation::new("code", ["--add-mcp", &definition.to_string()]);
                 return Ok(Plan::added_by(add));
             }
-            Client::Codex => {
+            Client::Codex if situation.survives_own_command() => {
                 let environment = entry.environment(name).into_iter().map(|(name, value)| format!("{name}={value}"));
                 let environment = environment.flat_map(|pair| ["--env".to_owned(), pair]);
                 let started = entry.arguments.iter().map(|&argument| argument.to_owned());
@@ -123,14 +108,15 @@ pub fn to_remove(situation: &Situation<'_>) -> Result<Plan, Refusal> {
     let id = name.input_id();
     let edited = match client.format() {
         _ if client == Client::ClaudeCode => return run(claude(["mcp", "remove", "--scope", "user", name.as_str()])),
-        Format::Toml if situation.has_own_command => {
+        Format::Toml if situation.has_own_command && situation.survives_own_command() => {
             return run(Invocation::new("codex", ["mcp", "remove", name.as_str()]));
         }
         Format::Json { servers } => json::take(text, servers, name.as_str(), &id)?,
         Format::Toml => toml::take(text, name.as_str())?,
     };
-    let goes_too =
-        (client.asks_for_secrets() && text.contains(&id) && !edited.contains(&id)).then(|| json!({"id": id}));
+    let edited = situation.text_before(&existing).unwrap_or(edited);
+    let asked_for = |text: &str| client.asks_for_secrets() && json::input(text, &id).is_some();
+    let goes_too = (asked_for(text) && !asked_for(&edited)).then(|| json!({"id": id}));
     let change = Change { old: Some(situation.alone(&existing, goes_too.as_ref())), new: None };
     Ok(Plan::Edit { text: edited, change })
 }
@@ -138,42 +124,6 @@ pub fn to_remove(situation: &Situation<'_>) -> Result<Plan, Refusal> {
 impl Plan {
     fn added_by(command: Invocation) -> Self {
         Self::Run { commands: vec![command], undo: None, change: Change::default() }
-    }
-}
-
-impl Situation<'_> {
-    /// The entry of this name, which is one of ours.
-    ///
-    /// # Errors
-    /// The configuration cannot be read, or the entry is another server's.
-    pub fn existing(&self) -> Result<Option<Value>, Refusal> {
-        let Some(text) = self.text else { return Ok(None) };
-        let found = match self.client.format() {
-            Format::Json { servers } => json::find(text, servers, self.name.as_str())?,
-            Format::Toml => toml::find(text, self.name.as_str())?,
-        };
-        match found {
-            Some(entry) if !is_ours(&entry, self.executable) => {
-                Err(Refusal::Foreign { name: self.name.to_string(), starts: described(&entry) })
-            }
-            found => Ok(found),
-        }
-    }
-
-    fn put(&self, text: &str, fields: &Map<String, Value>, input: Option<&Value>) -> Result<String, Fault> {
-        match self.client.format() {
-            Format::Json { servers } => json::put(text, servers, self.name.as_str(), fields, input),
-            Format::Toml => toml::put(text, self.name.as_str(), fields),
-        }
-    }
-
-    /// What may be seen of an entry, as it would stand in a file of its own.
-    fn alone(&self, entry: &Value, input: Option<&Value>) -> String {
-        self.put("", &visible(entry), input).unwrap_or_default()
-    }
-
-    fn is_plain_json(&self) -> bool {
-        self.text.is_none_or(|text| serde_json::from_str::<Value>(text).is_ok())
     }
 }
 
@@ -202,14 +152,21 @@ mod tests {
     fn install(client: Client, text: Option<&str>, has_own_command: bool, key: Key) -> Result<Plan, Refusal> {
         let name = ServerName::default();
         to_install(
-            &Situation { client, name: &name, text, has_own_command, executable: "/bin/verifa-mcp" },
+            &Situation { client, name: &name, text, earlier: &[], has_own_command, executable: "/bin/verifa-mcp" },
             &entry(key),
         )
     }
 
     fn remove(client: Client, text: Option<&str>, has_own_command: bool) -> Result<Plan, Refusal> {
         let name = ServerName::default();
-        to_remove(&Situation { client, name: &name, text, has_own_command, executable: "/bin/verifa-mcp" })
+        to_remove(&Situation {
+            client,
+            name: &name,
+            text,
+            earlier: &[],
+            has_own_command,
+            executable: "/bin/verifa-mcp",
+        })
     }
 
     /// The commands as they are shown, or what else there is to do.
@@ -259,6 +216,9 @@ mod tests {
             (Client::VsCode, Some(ours), true),
             (Client::Codex, None, false),
             (Client::Codex, Some(ours_in_toml), true),
+            (Client::Codex, Some("# mine\nmodel = \"x\"\n"), true),
+            (Client::Codex, Some("model = \"x\"\r\n"), true),
+            (Client::Codex, Some("\u{feff}model = \"x\"\n"), true),
         ];
         for (client, text, has_own_command) in cases {
             let plan = install(client, text, has_own_command, Key::Elsewhere);
@@ -308,6 +268,7 @@ mod tests {
     fn only_an_entry_of_ours_is_taken_out() {
         let ours = r#"{"mcpServers": {"verifa-mcp": {"command": "npx", "args": ["verifa-mcp@1"]}}}"#;
         let ours_in_toml = "[mcp_servers.verifa-mcp]\ncommand = \"/old/verifa-mcp\"\n";
+        let commented = format!("{ours_in_toml}# the end\n");
         let other = r#"{"mcpServers": {"verifa-mcp": {"url": "https://example.com/vk_live_abc"}}}"#;
         let foreign = "its entry \"verifa-mcp\" is another server's: it starts \"example.com\"; \
                        take another name with --name, or take that entry out yourself";
@@ -320,6 +281,7 @@ mod tests {
             (Client::ClaudeCode, Some("{}"), true, "nothing"),
             (Client::Codex, Some(ours_in_toml), true, "codex mcp remove verifa-mcp\n"),
             (Client::Codex, Some(ours_in_toml), false, "edit"),
+            (Client::Codex, Some(&commented), true, "edit"),
             (Client::Codex, Some("["), false, "it is not TOML that can be read, at line 1; correct it first"),
         ];
         for (client, text, has_own_command, expected) in cases {

@@ -2,12 +2,14 @@
 //! and what it starts.
 
 /// What is wrong with a configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Fault {
     #[error("is not {language} that can be read, at line {line}")]
     Syntax { language: &'static str, line: usize },
     #[error("has another form than it should: {0} is not {1}")]
     Shape(&'static str, &'static str),
+    #[error("has \"{0}\" twice, of which only the last counts")]
+    Twice(String),
 }
 
 /// Why nothing is done.

@@ -61,7 +61,7 @@ fn field(name: &str, value: &Value) -> Value {
 }
 
 fn argument(argument: &Value) -> Value {
-    const KNOWN: [&str; 8] = ["stdio", "http", "--emulator", "-y", "run", "-i", "--rm", "-e"];
+    const KNOWN: [&str; 10] = ["stdio", "http", "--emulator", "/c", "npx", "-y", "run", "-i", "--rm", "-e"];
     let known = |word: &&str| KNOWN.contains(word) || is_package(word);
     Value::from(argument.as_str().filter(known).map_or_else(|| HIDDEN.to_owned(), clean))
 }

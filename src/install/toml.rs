@@ -1,24 +1,27 @@
 //! Edits a TOML configuration and keeps everything else in it as it was: text in, text out.
 
+use std::ops::Range;
+
 use serde_json::{Map, Value};
-use toml_edit::{Array, DocumentMut, Item, Table, TableLike, value};
+use toml_edit::{Array, Document, Item, Table, TableLike, value};
 
 use super::refusal::Fault;
 
 const SERVERS: &str = "mcp_servers";
+const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// The entry of this name, if there is one.
 pub(super) fn find(text: &str, name: &str) -> Result<Option<Value>, Fault> {
-    let document = parse(text)?;
+    let document = parse(text)?.into_mut();
     Ok(document.get(SERVERS).and_then(|servers| servers.as_table_like()?.get(name)).map(json))
 }
 
 /// Puts an entry of these fields in, or makes the one that is there such a one.
 pub(super) fn put(text: &str, name: &str, fields: &Map<String, Value>) -> Result<String, Fault> {
-    let mut document = parse(text)?;
+    let mut document = parse(text)?.into_mut();
     let entry = table(table(document.as_table_mut(), SERVERS, SERVERS, true)?, name, SERVERS, false)?;
     renew(entry, fields);
-    Ok(with_line_ends_of(text, &document))
+    Ok(with_lines_of(text, None, &document.to_string()))
 }
 
 /// Gives a table these fields and no others, and touches only what differs.
@@ -39,17 +42,21 @@ fn renew(table: &mut dyn TableLike, fields: &Map<String, Value>) {
     }
 }
 
-/// Takes the entry out.
+/// Takes the entry out. Comments above its header may be about anything, and stay.
 pub(super) fn take(text: &str, name: &str) -> Result<String, Fault> {
-    let mut document = parse(text)?;
+    let document = parse(text)?;
+    let entry = document.get(SERVERS).and_then(|servers| servers.get(name));
+    let above = entry.and_then(|entry| entry.as_table()?.decor().prefix()?.span());
+    let mut document = document.into_mut();
     if let Some(servers) = document.get_mut(SERVERS).and_then(Item::as_table_like_mut) {
         servers.remove(name);
     }
-    Ok(with_line_ends_of(text, &document))
+    Ok(with_lines_of(text, above, &document.to_string()))
 }
 
-fn parse(text: &str) -> Result<DocumentMut, Fault> {
-    text.parse().map_err(|error: toml_edit::TomlError| {
+fn parse(text: &str) -> Result<Document<&str>, Fault> {
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    Document::parse(text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         Fault::Syntax { language: "TOML", line: before.matches('\n').count() + 1 }
     })
@@ -97,10 +104,33 @@ fn json(item: &Item) -> Value {
     }
 }
 
-/// The library ends lines as Unix does.
-fn with_line_ends_of(text: &str, document: &DocumentMut) -> String {
-    let edited = document.to_string();
-    if text.contains("\r\n") { edited.replace("\r\n", "\n").replace('\n', "\r\n") } else { edited }
+/// The edited text, in which every line that is not new is as it was before: the library ends lines as Unix does, ends the
+/// last one always, and drops a byte-order mark. Comments in the part that `stays` are there as well.
+fn with_lines_of(text: &str, stays: Option<Range<usize>>, edited: &str) -> String {
+    let (mark, text) = text.strip_prefix(BYTE_ORDER_MARK).map_or(("", text), |rest| (BYTE_ORDER_MARK, rest));
+    let old: Vec<_> = text.split_inclusive('\n').collect();
+    let new: Vec<_> = edited.split_inclusive('\n').collect();
+    let is_same = |(one, other): &(&&str, &&str)| bare(one) == bare(other);
+    let stays = stays.and_then(|part| Some((text.get(..part.start)?.lines().count(), text.get(part)?)));
+    let (above, stays) = stays.filter(|(_, part)| part.contains('#')).unwrap_or((usize::MAX, ""));
+    let head = old.iter().zip(&new).take(above).take_while(is_same).count();
+    let most = old.len().min(new.len()) - head;
+    let tail = old.iter().rev().zip(new.iter().rev()).take(most).take_while(is_same).count();
+
+    let added = new.iter().take(new.len() - tail).skip(head).copied().map(bare);
+    let before = old.iter().take(head).copied().chain(stays.split_inclusive('\n'));
+    let after = old.iter().skip(old.len() - tail).copied();
+    let end = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let ended = |line: &str| if line.ends_with('\n') { line.to_owned() } else { format!("{line}{end}") };
+    let mut whole: String = before.chain(added).chain(after).map(ended).collect();
+    if !text.is_empty() && !text.ends_with('\n') {
+        whole.truncate(bare(&whole).len());
+    }
+    format!("{mark}{whole}")
+}
+
+fn bare(line: &str) -> &str {
+    line.strip_suffix('\n').map_or(line, |line| line.strip_suffix('\r').unwrap_or(line))
 }
 
 #[cfg(test)]
@@ -135,13 +165,34 @@ VERIFA_ENV = "sandbox"
             "[mcp_servers]\nother = { command = \"x\" }\n",
             "mcp_servers = { other = { command = \"x\" } }\n",
             "[mcp_servers.other]\ncommand = \"x\"\n\n[projects.\"/home/x\"]\ntrust_level = \"trusted\"\n# the end\n",
+            "\u{feff}# mine\r\n[mcp_servers.other] # why\r\ncommand = \"x\" # what\r\n# the end\r\n\r\n",
+            "\u{feff}model = \"x\"",
+            "model = \"x\"\r\n\r\n[mcp_servers.other]\r\ncommand = \"x\" # no more",
+            "text = \"\"\"one\ntwo\r\n\"\"\"\r\n[a]\nb = 1\n[mcp_servers.other]\r\ncommand = 'x'\n\n\n[z]\nb = 1\r\n",
         ];
         for text in others {
             let with = put(text, "verifa-mcp", &fields()).unwrap();
             assert_eq!(find(&with, "verifa-mcp").unwrap(), Some(Value::Object(fields())), "{with}");
             assert_eq!(put(&with, "verifa-mcp", &fields()).unwrap(), with);
-            assert_eq!(with.matches('\n').count() == with.matches("\r\n").count(), text.contains('\r'));
+            let is_inline = |line: &str| line.starts_with("mcp_servers = ");
+            assert!(text.split_inclusive('\n').all(|line| with.contains(line) || is_inline(line)), "{with:?}");
             assert_eq!(take(&with, "verifa-mcp").unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn comments_around_an_entry_that_goes_stay() {
+        let before = "[mcp_servers.a]\ncommand = \"x\" # a's\n";
+        let after = "\n# b's\n[mcp_servers.b]\ncommand = \"y\"\n# the end\n";
+        let ours = "[mcp_servers.verifa-mcp] # ours\ncommand = \"verifa-mcp\" # ours\n[mcp_servers.verifa-mcp.env]\nA = \"b\"\n";
+        for above in ["", "\n# above\n\n", "# above\n"] {
+            for (before, after) in [(before, after), (before, "# the end\n"), ("", after), ("", "")] {
+                let text = format!("{before}{above}{ours}{after}");
+                assert_eq!(take(&text, "verifa-mcp").unwrap(), format!("{before}{above}{after}"));
+                let windows = text.replace('\n', "\r\n");
+                let expected = format!("{before}{above}{after}").replace('\n', "\r\n");
+                assert_eq!(take(&windows, "verifa-mcp").unwrap(), expected);
+            }
         }
     }
 

@@ -49,7 +49,9 @@ async fn bash_completes_commands_and_flags() {
     let output = run(["completions", "bash"], &[]).await;
     let script = stdout(&output);
     let offers = offered(script, &["verifa-mcp", ""]).await;
-    assert!(offers.is_superset(&commands().await), "{offers:?}");
+    let offered_commands: BTreeSet<_> = offers.iter().filter(|word| !word.starts_with('-')).cloned().collect();
+    let help = BTreeSet::from(["help".to_owned()]);
+    assert_eq!(offered_commands, &commands().await | &help, "{offers:?}");
     assert_eq!(offered(script, &["verifa-mcp", "resu"]).await, BTreeSet::from(["resume".to_owned()]));
     assert_eq!(offered(script, &["verifa-mcp", "resume", "--qr-"]).await, BTreeSet::from(["--qr-file".to_owned()]));
 }
@@ -62,6 +64,8 @@ async fn every_shell_gets_a_script_that_knows_every_command() {
         for command in commands().await {
             assert!(stdout(&output).contains(&command), "{shell}: {command}");
         }
+        assert!(!stdout(&output).contains("manual"), "{shell} offers a command that the help does not list");
+        assert!(stdout(&output).contains("audit-log") && stdout(&output).contains("version"), "{shell}");
     }
 }
 
@@ -83,6 +87,10 @@ async fn the_manual_pages_say_what_the_help_says() {
     assert!(main.starts_with(".ie") && main.contains("\n.TH verifa-mcp 1"), "{main}");
     assert_eq!(variables(&main), variables(stdout(&help)));
     assert_eq!(flags(&main), flags(stdout(&help)));
+    let (_, after_name) = main.split_once("\n.SH NAME\n").unwrap();
+    let (name, rest) = after_name.split_once("\n.SH SYNOPSIS\n").unwrap();
+    assert_eq!(name, "verifa-mcp - An MCP server that brings stuck Verifa identity verifications back to life");
+    assert!(rest.contains("resume_session gives an expired") && rest.contains("Without a command it speaks MCP"));
 
     for command in commands().await {
         assert!(main.contains(&format!("verifa-mcp-{command}(1)")), "{command}");

@@ -1,7 +1,10 @@
 //! `verifa-mcp install`: entries in clients' configurations, in a home folder of its own, with clients' commands that only
 //! write down how they were called.
 
+mod files;
+mod keys;
 mod others;
+mod own_commands;
 
 use std::{
     fs,
@@ -12,8 +15,9 @@ use std::{
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::process::Command;
 
-use crate::program::{Client, SANDBOX_KEY, program, stderr, stdout};
+use crate::program::{SANDBOX_KEY, program, stderr, stdout};
 
 /// What the clients' commands do to their files, as far as these tests need it.
 const CLAUDE: &str = r#"case "$2" in
@@ -35,7 +39,6 @@ pub(crate) fn does(command: &str) -> &'static str {
     }
 }
 
-const LIVE_KEY: &str = "vk_live_integrationtests";
 const CURSOR: &str = ".cursor/mcp.json";
 /// A configuration that somebody cares about.
 const OTHERS: &str = "{\n  // mine\n  \"mcpServers\": {\n    \"other\": {\n      \"command\": \"npx\",\n      \"env\": { \"TOKEN\": \"ghp_x\" }, // secret\n    },\n  },\n}\n";
@@ -114,18 +117,6 @@ fn succeeded(output: &Output) -> &str {
     stdout(output)
 }
 
-/// The titles of the tools, as the client that starts this entry sees them.
-async fn titles_of(entry: &Value) -> Vec<String> {
-    assert_eq!(Path::new(entry["command"].as_str().unwrap()), Path::new(env!("CARGO_BIN_EXE_verifa-mcp")));
-    let arguments: Vec<_> = entry["args"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
-    let environment = entry["env"].as_object().into_iter().flatten();
-    let environment: Vec<_> = environment.map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
-    let mut client = Client::start(&arguments, &environment).await;
-    let listed = client.request("tools/list", json!({})).await;
-    let tools = listed["result"]["tools"].as_array().unwrap();
-    tools.iter().map(|tool| tool["title"].as_str().unwrap().to_owned()).collect()
-}
-
 #[tokio::test]
 async fn the_list_names_every_client_and_its_file() {
     let home = Home::new();
@@ -138,50 +129,46 @@ async fn the_list_names_every_client_and_its_file() {
 }
 
 #[tokio::test]
-async fn two_accounts_stand_side_by_side_and_cannot_be_taken_for_each_other() {
+async fn a_place_that_is_another_one_wherever_a_client_is_started_is_refused() {
     let home = Home::new();
-    let (sandbox, live) = (home.key_file("sandbox.key", SANDBOX_KEY), home.key_file("live.key", LIVE_KEY));
-    for (name, key_file) in [("verifa-sandbox", &sandbox), ("verifa-live", &live)] {
-        let output = home.install(&["cursor", "--name", name, "--api-key-file", key_file, "--yes"], &[]).await;
-        succeeded(&output);
-        assert_eq!(stderr(&output), "");
+    for (client, variable) in [
+        ("claude-desktop", "XDG_CONFIG_HOME"),
+        ("vscode", "XDG_CONFIG_HOME"),
+        ("claude-code", "CLAUDE_CONFIG_DIR"),
+        ("codex", "CODEX_HOME"),
+    ] {
+        let moved = [(variable, "here")];
+        let output = home.install(&[client, "--emulator", "--yes"], &moved).await;
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains(&format!("{variable} is a relative path")), "{}", stderr(&output));
+        assert!(succeeded(&home.install(&["--list"], &moved).await).contains("is a relative path"));
+        succeeded(&home.install(&["cursor", "--emulator", "--yes"], &moved).await);
     }
-    let entries = entries(&home.read(CURSOR));
-    // A key that the client hands on from a shell is not a second one.
-    assert_eq!(entries["verifa-live"]["env"]["VERIFA_API_KEY"], "");
-    for (name, environment) in [("verifa-sandbox", " (sandbox)"), ("verifa-live", " (live)")] {
-        let titles = titles_of(&entries[name]).await;
-        assert!(titles.len() == 4 && titles.iter().all(|title| title.ends_with(environment)), "{titles:?}");
-    }
-
-    let mixed = home.install(&["cursor", "--name", "verifa-live", "--api-key-file", &sandbox, "--print"], &[]).await;
-    assert!(stderr(&mixed).contains("the name verifa-live says otherwise, but the key is a sandbox key"));
-    // Another key in the file of the first is noticed when the client starts the server.
-    home.key_file("sandbox.key", LIVE_KEY);
-    let settings: Vec<_> = entries["verifa-sandbox"]["env"].as_object().unwrap().iter().collect();
-    let started = program(["stdio"]).envs(settings.iter().map(|it| (it.0, it.1.as_str().unwrap()))).output().await;
-    assert_eq!(started.unwrap().status.code(), Some(2));
+    assert!(!home.path("here").exists());
 }
 
 #[tokio::test]
-async fn what_others_wrote_stays_and_is_there_again_to_the_byte() {
+async fn what_npx_runs_is_started_through_npx() {
     let home = Home::new();
-    home.write(CURSOR, OTHERS);
-    fs::set_permissions(home.path(CURSOR), fs::Permissions::from_mode(0o640)).unwrap();
-    let key_file = home.key_file("key", SANDBOX_KEY);
-    let output = home.install(&["cursor", "--api-key-file", &key_file, "--yes"], &[]).await;
-    let said = succeeded(&output);
-    assert!(said.contains("+     \"verifa-mcp\": {") && !said.contains("ghp_x"), "{said}");
-    assert!(home.read(CURSOR).contains("ghp_x\" }, // secret\n"));
-    assert_eq!(fs::metadata(home.path(CURSOR)).unwrap().mode() & 0o777, 0o640);
-    assert_eq!(home.backups(CURSOR), [OTHERS]);
-    assert_eq!(home.backups_of(CURSOR).len(), 1);
-
-    let again = home.install(&["cursor", "--api-key-file", &key_file], &[]).await;
-    assert!(succeeded(&again).contains("has this entry already"));
-    succeeded(&home.install(&["cursor", "--uninstall", "--yes"], &[]).await);
-    assert_eq!(home.read(CURSOR), OTHERS);
-    assert!(succeeded(&home.install(&["cursor", "--uninstall"], &[]).await).contains("has no entry \"verifa-mcp\""));
+    let folder = home.path(".npm/_npx/0a1b/node_modules/@verifa-mcp/linux-x64/bin");
+    fs::create_dir_all(&folder).unwrap();
+    // A child writes it, since a file that this process had open for writing cannot be run.
+    let copied = std::process::Command::new("cp").arg(env!("CARGO_BIN_EXE_verifa-mcp")).arg(&folder).status();
+    assert!(copied.unwrap().success());
+    let run = async |arguments: &[&str]| {
+        let mut command = Command::new(folder.join("verifa-mcp"));
+        command.arg("install").args(arguments).env_clear().env("HOME", home.path("")).output().await.unwrap()
+    };
+    let output = run(&["cursor", "--emulator", "--yes"]).await;
+    assert!(succeeded(&output).contains("+       \"command\": \"npx\""), "{}", stdout(&output));
+    assert!(stderr(&output).contains("runs from npx's cache") && stderr(&output).contains("npm install --global"));
+    let package = concat!("verifa-mcp@", env!("CARGO_PKG_VERSION"));
+    let expected = json!({"type": "stdio", "command": "npx", "args": ["-y", package, "stdio", "--emulator"]});
+    assert_eq!(entries(&home.read(CURSOR))["verifa-mcp"], expected);
+    let again = run(&["cursor", "--emulator", "--yes"]).await;
+    assert!(succeeded(&again).contains("has this entry already"), "{}", stdout(&again));
+    succeeded(&run(&["cursor", "--uninstall", "--yes"]).await);
+    assert_eq!(entries(&home.read(CURSOR)), json!({}));
 }
 
 #[tokio::test]
@@ -204,187 +191,6 @@ async fn nothing_changes_without_consent() {
 }
 
 #[tokio::test]
-async fn a_key_is_written_in_clear_only_when_told_and_shown_never() {
-    let home = Home::new();
-    let key = [("VERIFA_API_KEY", LIVE_KEY)];
-    let refused = home.install(&["claude-desktop", "--yes"], &key).await;
-    assert_eq!(refused.status.code(), Some(2));
-    for choice in ["--api-key-file", "--emulator", "--key-in-clear"] {
-        assert!(stderr(&refused).contains(choice), "{}", stderr(&refused));
-    }
-    assert!(!home.path(".config").exists());
-
-    let told = home.install(&["claude-desktop", "--key-in-clear", "--yes"], &key).await;
-    let said = succeeded(&told);
-    assert!(said.contains("+         \"VERIFA_API_KEY\": \"vk_live_…\","), "{said}");
-    assert!(!said.contains(LIVE_KEY) && !stderr(&told).contains(LIVE_KEY));
-    let file = ".config/Claude/claude_desktop_config.json";
-    assert_eq!(entries(&home.read(file))["verifa-mcp"]["env"]["VERIFA_API_KEY"], LIVE_KEY);
-    assert_eq!(fs::metadata(home.path(file)).unwrap().mode() & 0o777, 0o600);
-    let removed = home.install(&["claude-desktop", "--uninstall", "--yes"], &[]).await;
-    assert!(!succeeded(&removed).contains(LIVE_KEY));
-    assert!(stdout(&removed).contains("The backup holds a key in clear"), "{}", stdout(&removed));
-
-    home.command("codex", "");
-    succeeded(&home.install(&["codex", "--key-in-clear", "--yes"], &key).await);
-    assert!(home.called().is_empty());
-    assert!(home.read(".codex/config.toml").contains(LIVE_KEY));
-    home.command("claude", "");
-    let refused = home.install(&["claude-code", "--key-in-clear", "--yes"], &key).await;
-    assert_eq!(refused.status.code(), Some(1));
-    assert!(stderr(&refused).contains("other users of this computer can read"), "{}", stderr(&refused));
-    assert!(home.called().is_empty());
-}
-
-#[tokio::test]
-async fn a_key_file_must_hold_a_key_that_others_cannot_read() {
-    let home = Home::new();
-    for (key_file, fault) in [
-        ("missing", "cannot be read"),
-        (&home.key_file("empty", ""), "is empty"),
-        (&home.key_file("publishable", "vk_pub_x"), "publishable key"),
-    ] {
-        let output = home.install(&["cursor", "--api-key-file", key_file, "--yes"], &[]).await;
-        assert_eq!(output.status.code(), Some(2), "{key_file}");
-        assert!(stderr(&output).contains(fault), "{}", stderr(&output));
-    }
-    assert!(!home.path(CURSOR).exists());
-    home.write("open", SANDBOX_KEY);
-    fs::set_permissions(home.path("open"), fs::Permissions::from_mode(0o644)).unwrap();
-    let output = home.install(&["cursor", "--yes"], &[("VERIFA_API_KEY_FILE", "open")]).await;
-    let open = home.path("open");
-    assert!(stderr(&output).contains(&format!("run `chmod 600 {}`", open.display())), "{}", stderr(&output));
-    assert_eq!(entries(&home.read(CURSOR))["verifa-mcp"]["env"]["VERIFA_API_KEY_FILE"], open.to_str().unwrap());
-}
-
-#[tokio::test]
-async fn the_settings_go_along() {
-    let home = Home::new();
-    home.key_file("key", SANDBOX_KEY);
-    let flags = ["cursor", "--api-key-file", "key", "--api-url", "http://127.0.0.1:1", "--audit-log", "audit", "--yes"];
-    succeeded(&home.install(&flags, &[("VERIFA_MCP_READ_ONLY", "true"), ("VERIFA_MCP_LOG", "")]).await);
-    let expected = json!({
-        "VERIFA_API_KEY_FILE": home.path("key"), "VERIFA_API_URL": "http://127.0.0.1:1",
-        "VERIFA_MCP_AUDIT_LOG": home.path("audit"), "VERIFA_MCP_READ_ONLY": "true", "VERIFA_ENV": "sandbox",
-        "VERIFA_API_KEY": "",
-    });
-    assert_eq!(entries(&home.read(CURSOR))["verifa-mcp"]["env"], expected);
-    assert!(!home.path("audit").exists());
-    let wrong = home.install(&["cursor", "--emulator", "--qr", "loud", "--yes"], &[]).await;
-    assert_eq!(wrong.status.code(), Some(2));
-    assert!(stderr(&wrong).contains("VERIFA_MCP_QR must be one of"), "{}", stderr(&wrong));
-}
-
-#[tokio::test]
-async fn clients_with_a_command_of_their_own_are_asked_through_it() {
-    let home = Home::new();
-    let key_file = home.key_file("key", SANDBOX_KEY);
-    let executable = env!("CARGO_BIN_EXE_verifa-mcp");
-    let environment = json!({"VERIFA_API_KEY_FILE": key_file, "VERIFA_API_KEY": "", "VERIFA_ENV": "sandbox"});
-    let install = async |client: &str| {
-        let output = home.install(&[client, "--api-key-file", &key_file, "--yes"], &[]).await;
-        succeeded(&output);
-        let called = home.called();
-        let _ = fs::remove_file(home.path("called"));
-        called
-    };
-
-    home.command("claude", CLAUDE);
-    let [program, mcp, add, scope, user, name, definition] = &install("claude-code").await[..] else { panic!() };
-    assert_eq!([program, mcp, add, scope, user, name], ["claude", "mcp", "add-json", "--scope", "user", "verifa-mcp"]);
-    let definition: Value = serde_json::from_str(definition).unwrap();
-    let expected = json!({"type": "stdio", "command": executable, "args": ["stdio"], "env": environment});
-    assert_eq!(definition, expected);
-
-    home.command("code", CODE);
-    let [_, flag, definition] = &install("vscode").await[..] else { panic!() };
-    assert_eq!(flag, "--add-mcp");
-    assert_eq!(serde_json::from_str::<Value>(definition).unwrap()["env"], environment);
-
-    home.command("codex", CODEX);
-    let key_file = format!("VERIFA_API_KEY_FILE={key_file}");
-    let before = [
-        "codex",
-        "mcp",
-        "add",
-        "verifa-mcp",
-        "--env",
-        &key_file,
-        "--env",
-        "VERIFA_API_KEY=",
-        "--env",
-        "VERIFA_ENV=sandbox",
-    ];
-    assert_eq!(install("codex").await, [&before[..], &["--", executable, "stdio"]].concat());
-
-    home.write(".claude.json", r#"{"mcpServers": {"verifa-mcp": {"command": "verifa-mcp"}}}"#);
-    let called = install("claude-code").await;
-    assert_eq!(called[..6], ["claude", "mcp", "remove", "--scope", "user", "verifa-mcp"]);
-    assert_eq!(called[6..9], ["claude", "mcp", "add-json"]);
-    succeeded(&home.install(&["claude-code", "--uninstall", "--yes"], &[]).await);
-    assert_eq!(home.called(), ["claude", "mcp", "remove", "--scope", "user", "verifa-mcp"]);
-    assert_eq!(home.read(".claude.json"), "{}");
-    assert_eq!(home.backups_of(".claude.json").len(), 2);
-}
-
-#[tokio::test]
-async fn without_their_command_files_are_edited_but_never_claude_codes() {
-    let home = Home::new();
-    let output = home.install(&["claude-code", "--emulator", "--yes"], &[]).await;
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stdout(&output).contains("\n  claude mcp add-json --scope user verifa-mcp '{"), "{}", stdout(&output));
-    assert!(stderr(&output).contains("`claude` is not found"), "{}", stderr(&output));
-    assert!(!home.path(".claude.json").exists());
-
-    succeeded(&home.install(&["codex", "--emulator", "--yes"], &[]).await);
-    assert!(home.read(".codex/config.toml").starts_with("[mcp_servers.verifa-mcp]\ncommand = "));
-    // VS Code asks for the key itself, and its command would lose comments.
-    home.command("code", "");
-    let before = "{\n\t// mine\n\t\"servers\": {\n\t\t\"other\": {}\n\t}\n}";
-    let file = ".config/Code/User/mcp.json";
-    home.write(file, before);
-    succeeded(&home.install(&["vscode", "--yes"], &[("VERIFA_API_KEY", SANDBOX_KEY)]).await);
-    let text = home.read(file);
-    assert!(text.contains("\"${input:verifa-mcp-key}\"") && text.contains("\"password\": true"), "{text}");
-    assert!(text.starts_with("{\n\t// mine\n") && !text.contains(SANDBOX_KEY), "{text}");
-    let removed = home.install(&["vscode", "--uninstall", "--yes"], &[]).await;
-    assert!(succeeded(&removed).contains("-       \"id\": \"verifa-mcp-key\""), "{}", stdout(&removed));
-    assert_eq!(home.read(file), before);
-    assert!(home.called().is_empty());
-}
-
-#[tokio::test]
-async fn a_command_that_fails_is_told() {
-    let home = Home::new();
-    home.command("codex", "exit 3");
-    let output = home.install(&["codex", "--emulator", "--yes"], &[]).await;
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("`codex` ended with exit status: 3"), "{}", stderr(&output));
-    assert!(!stdout(&output).contains("configuration"));
-}
-
-#[tokio::test]
-async fn a_file_that_is_broken_or_a_name_that_is_taken_stops_it() {
-    let home = Home::new();
-    let taken = r#"{"mcpServers": {"verifa-mcp": {"command": "npx", "args": ["other"]}}}"#;
-    for (text, fault) in [
-        ("{\n  \"mcpServers\": {\n    oops\n", "is left as it is: it is not JSON that can be read, at line 3"),
-        (taken, "its entry \"verifa-mcp\" is another server's: it starts \"npx\""),
-    ] {
-        home.write(CURSOR, text);
-        for arguments in [&["cursor", "--emulator", "--yes"][..], &["cursor", "--uninstall", "--yes"]] {
-            let output = home.install(arguments, &[]).await;
-            assert_eq!(output.status.code(), Some(1));
-            assert!(stderr(&output).contains(fault), "{}", stderr(&output));
-        }
-        assert_eq!(home.read(CURSOR), text);
-    }
-    fs::write(home.path(CURSOR), b"{\"a\": \"\xff\"}").unwrap();
-    let output = home.install(&["cursor", "--emulator", "--yes"], &[]).await;
-    assert!(stderr(&output).contains("cannot be read (invalid data); nothing was changed"), "{}", stderr(&output));
-}
-
-#[tokio::test]
 async fn the_command_is_a_whole_path_even_where_the_search_path_has_none() {
     let home = Home::new();
     symlink(env!("CARGO_BIN_EXE_verifa-mcp"), home.path("bin/verifa-mcp")).unwrap();
@@ -392,18 +198,6 @@ async fn the_command_is_a_whole_path_even_where_the_search_path_has_none() {
     let entries = entries(&home.read(CURSOR));
     let command = Path::new(entries["verifa-mcp"]["command"].as_str().unwrap());
     assert!(command.is_absolute() && command.ends_with("bin/verifa-mcp"), "{}", command.display());
-}
-
-#[tokio::test]
-async fn a_link_stays_a_link() {
-    let home = Home::new();
-    home.write("dotfiles/mcp.json", "{}\n");
-    fs::create_dir(home.path(".cursor")).unwrap();
-    symlink(home.path("dotfiles/mcp.json"), home.path(CURSOR)).unwrap();
-    succeeded(&home.install(&["cursor", "--emulator", "--yes"], &[]).await);
-    assert!(fs::symlink_metadata(home.path(CURSOR)).unwrap().is_symlink());
-    assert!(home.read("dotfiles/mcp.json").contains("--emulator"));
-    assert_eq!(home.backups("dotfiles/mcp.json"), ["{}\n"]);
 }
 
 #[tokio::test]

@@ -1,8 +1,6 @@
 //! What others keep in a client's configuration is not shown and not lost: other servers' secrets, what the owner has set in
 //! the entry, what another run or the client's own command does at the same time.
 
-use std::fs;
-
 use serde_json::json;
 
 use super::{CLAUDE, CURSOR, Home, entries, succeeded};
@@ -102,45 +100,4 @@ async fn runs_at_the_same_time_lose_no_entry_that_they_say_is_in() {
     assert!(!done.is_empty());
     assert_eq!(there, done);
     assert_eq!(home.backups(CURSOR).len(), done.len());
-}
-
-#[tokio::test]
-async fn an_entry_that_claude_took_out_and_could_not_renew_is_put_back_or_told_where_it_is() {
-    let home = Home::new();
-    let old = r#"{"mcpServers": {"verifa-mcp": {"command": "verifa-mcp", "env": {"TOKEN": "SECRET"}}}}"#;
-    // It refuses the new entry, which names its type, and takes the old one.
-    let picky = format!("case \"$6\" in *stdio*) exit 4 ;; esac\n{CLAUDE}");
-    home.command("claude", &picky);
-    home.write(".claude.json", old);
-    let output = home.install(&["claude-code", "--emulator", "--yes"], &[]).await;
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("nothing was changed: the old entry \"verifa-mcp\" is back: `claude` ended with"));
-    assert_eq!(entries(&home.read(".claude.json")), entries(old));
-
-    home.command("claude", &format!("[ \"$2\" = remove ] || exit 4\n{CLAUDE}"));
-    let before = home.read(".claude.json");
-    let output = home.install(&["claude-code", "--emulator", "--yes"], &[]).await;
-    assert_eq!(output.status.code(), Some(1));
-    let said = stderr(&output);
-    assert!(said.contains("is out of") && said.contains("to have it back, copy it from"), "{said}");
-    let backup =
-        home.backups_of(".claude.json").into_iter().find(|path| said.contains(path.to_str().unwrap())).unwrap();
-    assert_eq!(fs::read_to_string(backup).unwrap(), before);
-    assert!(!said.contains("SECRET") && !stdout(&output).contains("SECRET"));
-}
-
-#[tokio::test]
-async fn a_command_that_ends_well_and_did_nothing_is_told() {
-    let home = Home::new();
-    for (client, command) in [("claude-code", "claude"), ("vscode", "code"), ("codex", "codex")] {
-        home.command(command, "");
-        let output = home.install(&[client, "--emulator", "--yes"], &[]).await;
-        assert_eq!(output.status.code(), Some(1), "{client}");
-        assert!(stderr(&output).contains("ended well, but \"verifa-mcp\" is not in "), "{}", stderr(&output));
-        assert!(!stdout(&output).contains("is in"), "{}", stdout(&output));
-    }
-    home.write(".claude.json", r#"{"mcpServers": {"verifa-mcp": {"command": "verifa-mcp"}}}"#);
-    let output = home.install(&["claude-code", "--uninstall", "--yes"], &[]).await;
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("still"), "{}", stderr(&output));
 }

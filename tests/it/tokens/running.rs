@@ -1,0 +1,117 @@
+//! The tokens file as a running server sees it: what is added and revoked, and what a file is worth that breaks or goes.
+
+use std::{
+    fs,
+    io::{self, Write},
+    sync::{Arc, Mutex},
+};
+
+use super::{Place, name};
+
+#[test]
+fn only_the_whole_token_counts() {
+    let place = Place::new();
+    let token = place.issue("jane");
+    place.issue("joe");
+    let tokens = place.open();
+    assert_eq!(name(tokens.find(&token)).as_deref(), Some("jane"));
+    let upper = token.to_uppercase();
+    for wrong in ["", "vmt_", &token[..67], &token[4..], &format!("{token} "), &format!("{token}0"), &upper] {
+        assert_eq!(tokens.find(wrong), None, "{wrong}");
+    }
+}
+
+#[test]
+fn a_running_server_sees_what_is_added_and_revoked() {
+    let place = Place::new();
+    let jane = place.issue("jane");
+    let tokens = place.open();
+    let joe = place.issue("joe");
+    assert_eq!(name(tokens.find(&joe)).as_deref(), Some("joe"));
+    assert!(place.revoke("jane"));
+    assert_eq!(tokens.find(&jane), None);
+    assert_eq!(name(tokens.find(&joe)).as_deref(), Some("joe"));
+    assert!(place.revoke("joe"));
+    assert_eq!(tokens.find(&joe), None, "an empty file is a good one");
+}
+
+#[test]
+fn a_file_that_breaks_leaves_the_last_good_one_in_force_and_is_told_once() {
+    let place = Place::new();
+    let jane = place.issue("jane");
+    let good = place.text();
+    let tokens = place.open();
+    let find = || name(tokens.find(&jane));
+    let log = logged(|| {
+        place.append("{\"name\": \"half a li");
+        assert_eq!(find().as_deref(), Some("jane"));
+        assert_eq!(find().as_deref(), Some("jane"));
+        place.append("ne\"");
+        assert_eq!(find().as_deref(), Some("jane"));
+    });
+    assert_eq!(log.matches("ERROR").count(), 2, "{log}");
+    assert!(log.contains("line 2") && log.contains("stay in force"), "{log}");
+
+    fs::write(&place.file, &good).unwrap();
+    let log = logged(|| assert_eq!(find().as_deref(), Some("jane")));
+    assert!(log.contains("read the tokens file again"), "{log}");
+}
+
+#[test]
+fn a_file_that_others_can_write_changes_nothing() {
+    let place = Place::new();
+    let jane = place.issue("jane");
+    let tokens = place.open();
+    let joe = place.issue("joe");
+    place.set_mode(0o666);
+    let log = logged(|| {
+        assert_eq!(tokens.find(&joe), None);
+        assert_eq!(name(tokens.find(&jane)).as_deref(), Some("jane"));
+    });
+    assert_eq!(log.matches("ERROR").count(), 1, "{log}");
+    place.set_mode(0o600);
+    assert_eq!(name(tokens.find(&joe)).as_deref(), Some("joe"));
+}
+
+#[test]
+fn a_file_that_is_gone_lets_nobody_in_until_it_is_back() {
+    let place = Place::new();
+    let jane = place.issue("jane");
+    let good = place.text();
+    let tokens = place.open();
+    fs::remove_file(&place.file).unwrap();
+    let log = logged(|| {
+        assert_eq!(tokens.find(&jane), None);
+        assert_eq!(tokens.find(&jane), None);
+    });
+    assert_eq!(log.matches("ERROR").count(), 1, "{log}");
+    assert!(log.contains("every caller is refused"), "{log}");
+
+    fs::write(&place.file, "broken").unwrap();
+    assert_eq!(tokens.find(&jane), None, "what was refused is not let in by a broken file");
+    fs::write(&place.file, good).unwrap();
+    assert_eq!(name(tokens.find(&jane)).as_deref(), Some("jane"));
+}
+
+/// What is logged meanwhile, on this thread.
+fn logged(act: impl FnOnce()) -> String {
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, act);
+    let bytes = log.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
