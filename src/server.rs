@@ -157,9 +157,10 @@ impl Server {
         caller: &Caller,
         context: &RequestContext<RoleServer>,
     ) -> Result<Agreed, ToolError> {
-        let mut call = Call::read(tool, request.arguments.clone().unwrap_or_default(), &self.setup, caller)?;
+        let confirmation = Confirmation::of(tool, &request, &self.setup, caller);
+        let mut call = Call::read(tool, request.arguments.unwrap_or_default(), &self.setup, caller)?;
         if let Some(write) = call.as_write()
-            && let Some(confirmation) = Confirmation::of(tool, &request, &self.setup, caller)
+            && let Some(confirmation) = confirmation
             && let Some(question) = confirmation.ask(write, context, &self.stop).await?
         {
             return Ok(Agreed::NotYet(question));

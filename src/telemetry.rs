@@ -5,7 +5,11 @@
 //! Whatever is asked for, other people's crates are heard from `warn` up: below it they print whole messages, with keys
 //! and links. `RUST_LOG` is not read.
 
-use std::io::{self, BufWriter};
+use std::{
+    io::{self, BufWriter, Write},
+    thread,
+    time::Duration,
+};
 
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
@@ -24,6 +28,9 @@ pub enum Format {
 /// Lines that wait to be written before the next ones are dropped.
 const WAITING_LINES: usize = 1_024;
 
+/// How long the writer rests after it has written. Waking it for every line costs more than the line.
+const REST: Duration = Duration::from_millis(10);
+
 /// Starts logging for the process; a second start is ignored. What waits is written when the returned value is dropped.
 pub fn start(level: LevelFilter, format: Format) -> WorkerGuard {
     let ceiling = level.min(LevelFilter::WARN);
@@ -32,8 +39,7 @@ pub fn start(level: LevelFilter, format: Format) -> WorkerGuard {
         .with_target(env!("CARGO_CRATE_NAME"), level)
         // It takes every client that leaves during its call for an error.
         .with_target("rmcp::service", LevelFilter::OFF);
-    // Lines that come together are written together; the writer's thread flushes whenever none waits.
-    let stderr = BufWriter::new(io::stderr());
+    let stderr = Resting(BufWriter::new(io::stderr()));
     let (writer, guard) = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING_LINES).finish(stderr);
     let layer = fmt::layer().with_writer(writer);
     let layer = match format {
@@ -43,4 +49,22 @@ pub fn start(level: LevelFilter, format: Format) -> WorkerGuard {
     // Only the tests of one process could start it twice.
     let _ = tracing_subscriber::registry().with(layer.with_filter(targets)).try_init();
     guard
+}
+
+/// Writes a line at once, and those that come while it rests together. It is flushed whenever no line waits.
+struct Resting<W: Write>(BufWriter<W>);
+
+impl<W: Write> Write for Resting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let has_written = !self.0.buffer().is_empty();
+        self.0.flush()?;
+        if has_written {
+            thread::sleep(REST);
+        }
+        Ok(())
+    }
 }

@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use reqwest::StatusCode;
-use tracing::{Span, field};
+use tracing::Span;
 
 use super::{Caller, Circumstances, Fault, Setup, ToolName, VersionSent};
 use crate::{
@@ -41,10 +41,7 @@ impl<'a> About<'a> {
         tracing::info_span!(
             "call",
             tool = self.tool.as_str(),
-            session_id = self.session_id.map(SessionId::as_str),
-            attempts = field::Empty,
-            status = field::Empty,
-            milliseconds = field::Empty,
+            session_id = self.session_id.map(SessionId::as_str)
         )
     }
 
@@ -72,7 +69,7 @@ impl<'a> About<'a> {
             let audited = audited.map_err(|error| Fault::NoAuditStart(error.kind()))?;
             Ok(Exchange { about: self, key, audited, started: Instant::now() })
         });
-        begun.inspect_err(report)
+        begun.inspect_err(|fault| report(fault, Wire::default(), None))
     }
 }
 
@@ -99,9 +96,7 @@ impl Exchange<'_> {
             Err(failure) => (failure.error.status(), failure.attempts),
         };
         let wire = Wire { status: status.map(|status| status.as_u16()), attempts: Some(attempts) };
-        let span = Span::current();
-        span.record("milliseconds", u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX));
-        span.record("attempts", wire.attempts).record("status", wire.status);
+        let milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
 
         let result = answer.map_err(Fault::from).and_then(result);
         let done = done(self.about.tool);
@@ -116,17 +111,19 @@ impl Exchange<'_> {
             (Ok(_), result) => result,
         };
         match &result {
-            Ok(_) => tracing::info!("{}", done.as_str()),
-            Err(fault) => report(fault),
+            Ok(_) => tracing::info!(status = wire.status, attempts, milliseconds, "{}", done.as_str()),
+            Err(fault) => report(fault, wire, Some(milliseconds)),
         }
         result
     }
 }
 
-fn report(fault: &Fault) {
+fn report(fault: &Fault, Wire { status, attempts }: Wire, milliseconds: Option<u64>) {
     match fault {
-        Fault::NoAuditStart(_) | Fault::NoAuditEnd(_) => tracing::error!(%fault, "no result"),
-        fault => tracing::warn!(%fault, "no result"),
+        Fault::NoAuditStart(_) | Fault::NoAuditEnd(_) => {
+            tracing::error!(status, attempts, milliseconds, %fault, "no result");
+        }
+        fault => tracing::warn!(status, attempts, milliseconds, %fault, "no result"),
     }
 }
 

@@ -89,13 +89,18 @@ impl FromStr for CaptureUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let plain = text.len() <= Self::MAX_LENGTH
-            && text.bytes().all(|byte| byte.is_ascii_graphic() && !br#"\"<>`{}|^"#.contains(&byte));
+            && text.bytes().all(|byte| is_plain(byte));
         let url = Url::parse(text).map_err(|_| UnsafeCaptureUrl)?;
         let encrypted = text.starts_with("https://");
         let local = text.starts_with("http://") && base_url::is_loopback(&url);
         let safe = plain && (encrypted || local) && url.has_host() && !base_url::has_user_info(&url);
         safe.then(|| Self(text.to_owned())).ok_or(UnsafeCaptureUrl)
     }
+}
+
+/// Whether a URL holds this character as it is.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
 }
 
 /// The QR code that Verifa drew of a capture link: a PNG, kept as the base64 text that it came in.

@@ -129,8 +129,9 @@ impl KeyInflection {
 /// Whether all keys are snake case beyond doubt.
 fn is_snake(value: &Value) -> bool {
     let plain = |key: &str| {
-        let lower_case = key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-        lower_case && !key.starts_with('_') && !key.ends_with('_') && !key.contains("__")
+        key.split('_').all(|word| {
+            !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        })
     };
     match value {
         Value::Object(fields) => fields.iter().all(|(key, field)| plain(key) && is_snake(field)),

@@ -3,7 +3,7 @@
 //! Error details, statuses and whatever an agent sent go through here before anybody reads them. It is data, never an
 //! instruction; whoever shows it quotes it.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use icu_properties::{
     CodePointMapData, CodePointSetData,
@@ -67,12 +67,13 @@ fn visible(character: char) -> Option<char> {
     Some(if invisible { ' ' } else { character })
 }
 
-fn without_secret(word: &str) -> String {
-    let lower_case = word.to_ascii_lowercase();
-    match SECRET_PREFIXES.iter().chain([&CAPTURE_PATH]).filter_map(|prefix| lower_case.find(prefix)).min() {
-        Some(start) => word.get(..start).unwrap_or_default().to_owned() + "[secret removed]",
-        None => word.to_owned(),
-    }
+fn without_secret(word: &str) -> Cow<'_, str> {
+    let is_secret = |text: &[u8]| {
+        let begins_with = |prefix: &str| text.get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix.as_bytes()));
+        SECRET_PREFIXES.iter().chain([&CAPTURE_PATH]).any(|prefix| begins_with(prefix))
+    };
+    let secret = word.char_indices().map(|(start, _)| word.split_at(start)).find(|(_, rest)| is_secret(rest.as_bytes()));
+    secret.map_or(Cow::Borrowed(word), |(before, _)| Cow::Owned(before.to_owned() + "[secret removed]"))
 }
 
 #[cfg(test)]
