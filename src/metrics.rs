@@ -90,9 +90,9 @@ impl Metrics {
     }
 
     /// Counts a tool call: as running for as long as the returned value lives, and by its outcome when that ends.
-    pub fn call_begins(&self, tool: &'static str) -> Call {
+    pub fn call_begins(&self, tool: &'static str) -> Call<'_> {
         let running = Running::new(&self.running_calls);
-        Call { metrics: self.clone(), tool, outcome: "cancelled", started: Instant::now(), _running: running }
+        Call { metrics: self, tool, outcome: "cancelled", started: Instant::now(), _running: running }
     }
 
     /// Counts a request to Verifa, by its answer's status if one came.
@@ -159,22 +159,22 @@ impl Drop for Running {
 
 /// A tool call that runs. Dropped before its outcome is known, it was cancelled.
 #[derive(Debug)]
-pub struct Call {
-    metrics: Metrics,
+pub struct Call<'a> {
+    metrics: &'a Metrics,
     tool: &'static str,
     outcome: &'static str,
     started: Instant,
     _running: Running,
 }
 
-impl Call {
+impl Call<'_> {
     /// Ends the call.
     pub fn ends(mut self, outcome: &'static str) {
         self.outcome = outcome;
     }
 }
 
-impl Drop for Call {
+impl Drop for Call<'_> {
     fn drop(&mut self) {
         let Self { metrics, tool, outcome, started, .. } = self;
         metrics.calls.get_or_create(&CallLabels { tool, outcome }).inc();

@@ -49,6 +49,8 @@ pub struct Server {
     connects_ahead: bool,
     stop: CancellationToken,
     definitions: Arc<Definitions>,
+    /// What it says of itself to its caller, made when first asked for: over HTTP the SDK asks at every request.
+    config: Arc<OnceLock<ServerConfig>>,
 }
 
 /// A call's turn, where its transport lets a caller have so many calls at once.
@@ -75,7 +77,8 @@ impl Server {
     /// A server that makes its calls for one caller, where a call does not bring another. One whose calls are made with a
     /// configured key `connects_ahead`.
     pub fn new(setup: Arc<Setup>, caller: Caller, connects_ahead: bool) -> Self {
-        Self { setup, caller, connects_ahead, stop: CancellationToken::new(), definitions: Arc::default() }
+        let (stop, definitions, config) = (CancellationToken::new(), Arc::default(), Arc::default());
+        Self { setup, caller, connects_ahead, stop, definitions, config }
     }
 
     /// The same server, which has no question open once `stop` is cancelled.
@@ -85,7 +88,7 @@ impl Server {
 
     /// The same server for another caller.
     pub fn for_caller(&self, caller: Caller) -> Self {
-        Self { caller, ..self.clone() }
+        Self { caller, config: Arc::default(), ..self.clone() }
     }
 
     /// Where its calls are counted.
@@ -167,16 +170,8 @@ impl Server {
         }
         Ok(Agreed::Yes(call))
     }
-}
 
-/// Whether a call may be sent.
-enum Agreed {
-    Yes(Call),
-    NotYet(InputRequiredResult),
-}
-
-impl ServerHandler for Server {
-    fn get_info(&self) -> ServerConfig {
+    fn describe(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
             .enable_extensions_with(app::extension())
             .enable_completions()
@@ -189,6 +184,18 @@ impl ServerHandler for Server {
                 Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")).with_title("Verifa resume"),
             )
             .with_instructions(instructions(&self.caller, self.setup.emulated))
+    }
+}
+
+/// Whether a call may be sent.
+enum Agreed {
+    Yes(Call),
+    NotYet(InputRequiredResult),
+}
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        self.config.get_or_init(|| self.describe()).clone()
     }
 
     async fn initialize(

@@ -53,7 +53,7 @@ impl Config {
             max_streams,
             max_streams_per_caller: if open { max_streams } else { (max_streams / 4).max(1) },
             // Where everybody is one caller, there is nobody to be fair to.
-            max_calls_per_caller: if open { usize::MAX } else { (self.client.max_upstream / 4).max(1) },
+            max_calls_per_caller: (!open).then(|| (self.client.max_upstream / 4).max(1)),
             request_timeout: self.client.retry_budget.saturating_add(MARGIN),
             grace: self.client.retry_budget.saturating_add(GRACE_MARGIN),
         })

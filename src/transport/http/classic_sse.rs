@@ -100,8 +100,8 @@ impl Stream {
 /// The two paths. `end` ends all streams.
 pub(super) fn router(server: Server, service: Arc<Service>, limits: &Limits, end: CancellationToken) -> Router {
     let places = Arc::new(Semaphore::new(limits.streams));
-    let of_callers = CallLimit::new(limits.streams_per_caller, TaskTracker::new());
-    let questions = CallLimit::new(QUESTIONS, TaskTracker::new());
+    let of_callers = CallLimit::new(Some(limits.streams_per_caller), TaskTracker::new());
+    let questions = CallLimit::new(Some(QUESTIONS), TaskTracker::new());
     let streams = Arc::new(Streams { server, service, places, of_callers, questions, end, open: Mutex::default() });
     Router::new()
         .route("/messages", post(receive))

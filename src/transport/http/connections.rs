@@ -1,9 +1,9 @@
 //! Connections: how many there are at once, how long their headers may take, and how they end.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
-use axum::Router;
-use hyper::server::conn::http1::Builder;
+use axum::{http::Request, response::Response};
+use hyper::{body::Incoming, server::conn::http1::Builder};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -14,6 +14,7 @@ use tokio::{
     time::sleep,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::Service;
 
 /// How long a client may take to send a request's headers, the wait between two requests included.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,7 +36,10 @@ impl Connections {
     }
 
     /// Accepts and serves until the task is aborted. Who comes while the server stops is still told so.
-    pub(super) async fn accept(self, listener: TcpListener, app: Router) {
+    pub(super) async fn accept<S>(self, listener: TcpListener, app: S)
+    where
+        S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
@@ -50,7 +54,10 @@ impl Connections {
         }
     }
 
-    fn serve(&self, stream: TcpStream, app: Router, place: OwnedSemaphorePermit) {
+    fn serve<S>(&self, stream: TcpStream, app: S, place: OwnedSemaphorePermit)
+    where
+        S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    {
         let stopping = self.stopping.clone();
         let came_late = stopping.is_cancelled();
         let serve = async move {

@@ -3,22 +3,31 @@
 //! A web page elsewhere must not reach a server on this computer, so `Host` and `Origin` are checked (DNS rebinding). A
 //! request gets an id and a line in the log, which holds no query, no header and no body: they may hold secrets.
 
-use std::{fmt, str::FromStr, sync::Arc, time::Instant};
+use std::{
+    convert::Infallible,
+    fmt,
+    str::FromStr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
-    extract::{Request, State},
+    Router,
+    body::Body,
     http::{
-        HeaderName, HeaderValue, Method, StatusCode,
+        HeaderName, HeaderValue, Method, Request, StatusCode,
         header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE},
         request::Parts,
         uri::Authority,
     },
-    middleware::Next,
     response::{IntoResponse, Response},
 };
+use hyper::body::Incoming;
+use rmcp::transport::streamable_http_server::{StreamableHttpService, session::never::NeverSessionManager};
+use tokio::time::timeout;
+use tower::ServiceExt;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use url::{Host, Url};
-use uuid::Uuid;
 
 use super::{
     Service,
@@ -26,7 +35,8 @@ use super::{
 };
 use crate::{
     metrics::Metrics,
-    server::RequestId,
+    server::{RequestId, Server},
+    tools::Caller,
     verifa::{OutsideText, wire::SECRET_PREFIXES},
 };
 
@@ -125,57 +135,89 @@ pub(super) fn cors(allowed: Vec<AllowedOrigin>) -> CorsLayer {
         .expose_headers([REQUEST_ID, RETRY_AFTER, WWW_AUTHENTICATE])
 }
 
-/// Gives the request an id, refuses it where it must not come in, answers it, and writes it down.
-pub(super) async fn receive(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
-    let path = known_path(request.uri().path());
-    let id = request_id(&request);
-    let mut line = AccessLine::new(&service.metrics, known_method(request.method()), path, &id);
-    request.extensions_mut().insert(RequestId(id.clone()));
+/// The door, and what is behind it.
+pub(super) struct Front {
+    pub(super) service: Arc<Service>,
+    /// `/mcp`, to which nearly every request goes: straight, not through the router.
+    pub(super) mcp: StreamableHttpService<Server, NeverSessionManager>,
+    /// From a request of `/mcp` to the beginning of its answer.
+    pub(super) call_time: Duration,
+    pub(super) others: Router,
+}
 
-    let mut response = match service.refusal(&request, path) {
-        Some(refusal) => refusal.into_response(),
-        None if is_open(path) => next.run(request).await,
-        None => match service.auth.authenticate(request.headers(), request.uri().query(), &service.rights) {
-            Ok(caller) => {
-                line.caller = caller.label().map(str::to_owned);
-                request.extensions_mut().insert(caller);
-                next.run(request).await
-            }
-            Err(denied) => denied.into_response(),
-        },
-    };
+impl Front {
+    /// Gives the request an id, refuses it where it must not come in, answers it, and writes it down.
+    pub(super) async fn receive(self: Arc<Self>, mut request: Request<Incoming>) -> Result<Response, Infallible> {
+        let service = &self.service;
+        let path = known_path(request.uri().path());
+        let id = request_id(&request);
+        let mut line = AccessLine::new(&service.metrics, known_method(request.method()), path, &id);
+        request.extensions_mut().insert(RequestId(id.clone()));
 
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, value);
+        let mut response = match service.refusal(&request, path) {
+            Some(refusal) => refusal.into_response(),
+            None if is_open(path) => self.others.clone().oneshot(request).await?,
+            None => match service.auth.authenticate(request.headers(), request.uri().query(), &service.rights) {
+                Ok(caller) => {
+                    line.caller = caller.label().map(str::to_owned);
+                    self.answer(path, caller, request).await?
+                }
+                Err(denied) => denied.into_response(),
+            },
+        };
+
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+        // nginx would otherwise hold events back until its buffer is full.
+        response.headers_mut().insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+        line.status = response.status().as_u16();
+        Ok(response)
     }
-    // nginx would otherwise hold events back until its buffer is full.
-    response.headers_mut().insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
-    line.status = response.status().as_u16();
-    response
+
+    async fn answer(&self, path: &str, caller: Caller, mut request: Request<Incoming>) -> Result<Response, Infallible> {
+        if path != "/mcp" {
+            request.extensions_mut().insert(caller);
+            return self.others.clone().oneshot(request).await;
+        }
+        if request.method() == Method::POST {
+            match self.service.calls.take(&caller) {
+                // Held until the call has ended: it travels with the request to wherever that happens.
+                Ok(place) => request.extensions_mut().insert(Arc::new(place)),
+                Err(too_many) => return Ok(too_many.into_response()),
+            };
+        }
+        request.extensions_mut().insert(caller);
+        // The future is large, and is moved about while it is still in one piece with others.
+        let answer = Box::pin(self.mcp.handle(request));
+        Ok(match timeout(self.call_time, answer).await {
+            Ok(answer) => answer.map(Body::new),
+            Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
+        })
+    }
 }
 
 /// A request's line in the log and its count, written when it is dropped: also when the client left before the answer.
-struct AccessLine {
-    metrics: Metrics,
+struct AccessLine<'a> {
+    metrics: &'a Metrics,
     method: &'static str,
     path: &'static str,
-    request_id: String,
+    request_id: &'a str,
     caller: Option<String>,
     status: u16,
     started: Instant,
 }
 
-impl AccessLine {
+impl<'a> AccessLine<'a> {
     /// What proxies log for a client that closed the connection before it was answered.
     const CLIENT_LEFT: u16 = 499;
 
-    fn new(metrics: &Metrics, method: &'static str, path: &'static str, request_id: &str) -> Self {
-        let (metrics, request_id) = (metrics.clone(), request_id.to_owned());
+    fn new(metrics: &'a Metrics, method: &'static str, path: &'static str, request_id: &'a str) -> Self {
         Self { metrics, method, path, request_id, caller: None, status: Self::CLIENT_LEFT, started: Instant::now() }
     }
 }
 
-impl Drop for AccessLine {
+impl Drop for AccessLine<'_> {
     fn drop(&mut self) {
         let Self { method, path, request_id, status, .. } = self;
         let (time, caller) = (self.started.elapsed(), self.caller.as_deref());
@@ -207,18 +249,20 @@ fn known_method(method: &Method) -> &'static str {
 }
 
 /// The caller's own id, where it is harmless, so that one id follows a request through all logs.
-fn request_id(request: &Request) -> String {
+fn request_id(request: &Request<Incoming>) -> String {
     let harmless = |id: &&str| {
         let secret = SECRET_PREFIXES.iter().any(|prefix| id.contains(prefix));
         let safe = id.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-'));
         safe && !secret && (1..=64).contains(&id.len())
     };
     let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(harmless);
-    given.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
+    // It is for logs, and need not be hard to guess: the system is not asked for chance.
+    let random = || uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid().to_string();
+    given.map_or_else(random, str::to_owned)
 }
 
 impl Service {
-    fn refusal(&self, request: &Request, path: &str) -> Option<Refusal> {
+    fn refusal(&self, request: &Request<Incoming>, path: &str) -> Option<Refusal> {
         // Probes name whatever address they found, and learn nothing that is worth hiding.
         if matches!(path, "/healthz" | "/readyz") {
             return None;
@@ -226,18 +270,17 @@ impl Service {
         if self.stopping.is_cancelled() {
             return Some(Refusal::Stopping);
         }
-        let hosts: Vec<_> =
-            request.headers().get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default()).collect();
+        let values = |name| request.headers().get_all(name).iter().map(|it| it.to_str().unwrap_or_default());
+        let shown = |name| OutsideText::capped(&values(name).collect::<Vec<_>>().join(", "), 100);
         let named = request.uri().authority().map(Authority::as_str);
+        let mut hosts = values(HOST).chain(named).peekable();
         // Of two names, another might be looked at further in than here.
-        let allowed = hosts.len() <= 1 && hosts.iter().copied().chain(named).all(|host| self.allows_host(host));
-        if !allowed || (hosts.is_empty() && named.is_none()) {
-            return Some(Refusal::Host(OutsideText::capped(&hosts.join(", "), 100)));
+        let allowed = hosts.peek().is_some() && values(HOST).count() <= 1 && hosts.all(|host| self.allows_host(host));
+        if !allowed {
+            return Some(Refusal::Host(shown(HOST)));
         }
-        let origins: Vec<_> =
-            request.headers().get_all(ORIGIN).iter().map(|origin| origin.to_str().unwrap_or_default()).collect();
-        let allowed = origins.len() <= 1 && origins.iter().all(|origin| self.allows_origin(origin));
-        (!allowed).then(|| Refusal::Origin(OutsideText::capped(&origins.join(", "), 100)))
+        let allowed = values(ORIGIN).count() <= 1 && values(ORIGIN).all(|origin| self.allows_origin(origin));
+        (!allowed).then(|| Refusal::Origin(shown(ORIGIN)))
     }
 
     fn allows_host(&self, host: &str) -> bool {

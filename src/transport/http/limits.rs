@@ -26,7 +26,8 @@ use crate::{
 /// The calls that run, by caller.
 #[derive(Debug)]
 pub(super) struct CallLimit {
-    most: usize,
+    /// `None` is any number.
+    most: Option<usize>,
     running: Mutex<HashMap<Identity, usize>>,
     all: TaskTracker,
     freed: Notify,
@@ -34,7 +35,7 @@ pub(super) struct CallLimit {
 
 impl CallLimit {
     /// At most so many calls for each caller; `all` knows when none runs.
-    pub(super) fn new(most: usize, all: TaskTracker) -> Arc<Self> {
+    pub(super) fn new(most: Option<usize>, all: TaskTracker) -> Arc<Self> {
         Arc::new(Self { most, running: Mutex::default(), all, freed: Notify::new() })
     }
 
@@ -53,36 +54,38 @@ impl CallLimit {
 
     /// A place for one more call of this caller.
     pub(super) fn take(self: &Arc<Self>, caller: &Caller) -> Result<Place, TooManyCalls> {
+        let _runs = self.all.token();
+        let Some(most) = self.most else { return Ok(Place { counted: None, _runs }) };
         let identity = caller.identity();
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let count = running.entry(identity.clone()).or_default();
-        if *count >= self.most {
+        if *count >= most {
             return Err(TooManyCalls);
         }
         *count += 1;
-        Ok(Place { limit: self.clone(), identity, _runs: self.all.token() })
+        Ok(Place { counted: Some((self.clone(), identity)), _runs })
     }
 }
 
 /// A call's place; free again when it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
-    limit: Arc<CallLimit>,
-    identity: Identity,
+    counted: Option<(Arc<CallLimit>, Identity)>,
     _runs: TaskTrackerToken,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut running = self.limit.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = running.get_mut(&self.identity) {
+        let Some((limit, identity)) = &self.counted else { return };
+        let mut running = limit.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = running.get_mut(identity) {
             *count -= 1;
             if *count == 0 {
-                running.remove(&self.identity);
+                running.remove(identity);
             }
         }
         drop(running);
-        self.limit.freed.notify_waiters();
+        limit.freed.notify_waiters();
     }
 }
 

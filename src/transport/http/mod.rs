@@ -13,31 +13,20 @@ mod refusal;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{
-    Extension, Router,
-    extract::{Request, State},
-    http::{Method, StatusCode},
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
-};
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
 };
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower_http::timeout::TimeoutLayer;
+use tower::{Layer, service_fn};
 
 use self::{
     auth::Auth,
     connections::Connections,
-    front::{AllowedHost, AllowedOrigin},
+    front::{AllowedHost, AllowedOrigin, Front},
     limits::CallLimit,
 };
-use crate::{
-    metrics::Metrics,
-    server::Server,
-    tools::{Caller, Rights},
-};
+use crate::{metrics::Metrics, server::Server, tools::Rights};
 
 /// The largest request body that is read, in bytes. A call's arguments are far smaller.
 const MAX_BODY: usize = 64 * 1024;
@@ -69,8 +58,8 @@ pub struct Options {
     pub max_streams: usize,
     /// Classic SSE streams that one caller has open at once.
     pub max_streams_per_caller: usize,
-    /// Calls that one caller runs at once.
-    pub max_calls_per_caller: usize,
+    /// Calls that one caller runs at once; `None` is any number.
+    pub max_calls_per_caller: Option<usize>,
     /// From a request to the beginning of its answer.
     pub request_timeout: Duration,
     /// How long running calls may take to end when the server stops.
@@ -155,29 +144,24 @@ impl HttpServer {
             .disable_allowed_origins();
         let server = self.server.asking_until(stopping.clone());
         let stateless = server.clone();
-        let streamable =
+        let mcp =
             StreamableHttpService::new(move || Ok(stateless.clone()), Arc::<NeverSessionManager>::default(), config);
-        let mut app = Router::new()
-            .route_service("/mcp", streamable)
-            .layer(middleware::from_fn_with_state(service.clone(), hold_a_place))
-            .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, options.request_timeout));
+        let health = operation::health(stopping.clone());
+        let metrics = operation::metrics(self.metrics);
+        let mut others = health.clone();
+        if self.metrics_listener.is_none() && options.listen.iter().all(|address| address.ip().is_loopback()) {
+            others = others.merge(metrics.clone());
+        }
         if options.classic_sse {
             let limits = classic_sse::Limits {
                 streams: options.max_streams,
                 streams_per_caller: options.max_streams_per_caller,
                 time: options.request_timeout,
             };
-            app = app.merge(classic_sse::router(server, service.clone(), &limits, end_streams.clone()));
+            others = others.merge(classic_sse::router(server, service.clone(), &limits, end_streams.clone()));
         }
-        let health = operation::health(stopping.clone());
-        let metrics = operation::metrics(self.metrics);
-        app = app.merge(health.clone());
-        if self.metrics_listener.is_none() && options.listen.iter().all(|address| address.ip().is_loopback()) {
-            app = app.merge(metrics.clone());
-        }
-        let app = app
-            .layer(middleware::from_fn_with_state(service, front::receive))
-            .layer(front::cors(options.allowed_origins));
+        let front = Arc::new(Front { service, mcp, call_time: options.request_timeout, others });
+        let app = front::cors(options.allowed_origins).layer(service_fn(move |request| front.clone().receive(request)));
 
         let connections = Connections::new(options.max_connections, stopping.clone());
         let probes = Connections::new(MAX_PROBES, stopping.clone());
@@ -214,20 +198,4 @@ impl HttpServer {
 async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
     TcpListener::bind(address).await.map_err(named)
-}
-
-/// Holds a place for a call until the call has ended: it travels with the request to wherever that happens.
-async fn hold_a_place(
-    State(service): State<Arc<Service>>,
-    Extension(caller): Extension<Caller>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    if request.method() == Method::POST {
-        match service.calls.take(&caller) {
-            Ok(place) => request.extensions_mut().insert(Arc::new(place)),
-            Err(too_many) => return too_many.into_response(),
-        };
-    }
-    next.run(request).await
 }
