@@ -2,6 +2,8 @@
 //!
 //! The link and its picture are credentials: they go into the result and nowhere else.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use rmcp::model::{Annotations, CallToolResult, ContentBlock, ImageContent, JsonObject, MetaObject, Role};
 use schemars::JsonSchema;
@@ -54,7 +56,7 @@ struct Fields<'a> {
     expires_at: &'a str,
     /// PNG data URL of the link's QR code.
     #[schemars(schema_with = "schema::text_or_null")]
-    qr_code_data_url: Option<String>,
+    qr_code_data_url: Option<&'a str>,
 }
 
 /// A one-time link's fields: the same, but for the name of the session's id. The link's own id is of no use to an agent.
@@ -70,7 +72,7 @@ struct OneTimeFields<'a> {
     expires_at: &'a str,
     /// PNG data URL of the link's QR code.
     #[schemars(schema_with = "schema::text_or_null")]
-    qr_code_data_url: Option<String>,
+    qr_code_data_url: Option<&'a str>,
 }
 
 /// The fields that this server never gives.
@@ -164,11 +166,9 @@ impl CaptureLink {
     }
 
     /// The QR code: Verifa's own picture, else one drawn from the link.
-    pub fn picture(&self) -> Option<QrCode> {
-        self.fresh
-            .qr_code
-            .clone()
-            .or_else(|| qr::png(self.fresh.capture_url.expose()).map(|png| QrCode::from_png(&png)))
+    pub fn picture(&self) -> Option<Cow<'_, QrCode>> {
+        let drawn = || qr::png(self.fresh.capture_url.expose()).map(|png| Cow::Owned(QrCode::from_png(&png)));
+        self.fresh.qr_code.as_ref().map(Cow::Borrowed).or_else(drawn)
     }
 
     /// The result of the tool call.

@@ -38,11 +38,7 @@ pub(super) struct Exchange<'a> {
 impl<'a> About<'a> {
     /// The span of the exchange's log lines.
     pub(super) fn span(&self) -> Span {
-        tracing::info_span!(
-            "call",
-            tool = self.tool.as_str(),
-            session_id = self.session_id.map(SessionId::as_str)
-        )
+        tracing::info_span!("call", tool = self.tool.as_str(), session_id = self.session_id.map(SessionId::as_str))
     }
 
     /// What the words about a failure depend on, where the agent chose neither a version nor a key.

@@ -88,8 +88,7 @@ impl FromStr for CaptureUrl {
     type Err = UnsafeCaptureUrl;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let plain = text.len() <= Self::MAX_LENGTH
-            && text.bytes().all(|byte| is_plain(byte));
+        let plain = text.len() <= Self::MAX_LENGTH && text.bytes().all(is_plain);
         let url = Url::parse(text).map_err(|_| UnsafeCaptureUrl)?;
         let encrypted = text.starts_with("https://");
         let local = text.starts_with("http://") && base_url::is_loopback(&url);
@@ -103,7 +102,7 @@ fn is_plain(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
 }
 
-/// The QR code that Verifa drew of a capture link: a PNG, kept as the base64 text that it came in.
+/// The QR code that Verifa drew of a capture link: a PNG, kept as the data URL that it came in.
 #[derive(Clone, PartialEq, Eq)]
 pub struct QrCode(String);
 
@@ -120,27 +119,29 @@ impl QrCode {
             return None;
         }
         let png = BASE64_STANDARD.decode(base64).ok()?;
-        (png.starts_with(Self::PNG_SIGNATURE) && png.len() <= Self::MAX_SIZE).then(|| Self(base64.to_owned()))
+        (png.starts_with(Self::PNG_SIGNATURE) && png.len() <= Self::MAX_SIZE).then(|| Self(data_url.to_owned()))
     }
 
     /// Wraps a picture that was drawn here.
     pub(crate) fn from_png(png: &[u8]) -> Self {
-        Self(BASE64_STANDARD.encode(png))
+        let mut data_url = Self::DATA_URL.to_owned();
+        BASE64_STANDARD.encode_string(png, &mut data_url);
+        Self(data_url)
     }
 
     /// The PNG in base64.
     pub fn expose_base64(&self) -> &str {
-        &self.0
+        self.0.strip_prefix(Self::DATA_URL).unwrap_or_default()
     }
 
     /// The PNG as a data URL.
-    pub fn expose_data_url(&self) -> String {
-        Self::DATA_URL.to_owned() + &self.0
+    pub fn expose_data_url(&self) -> &str {
+        &self.0
     }
 
     /// The PNG itself.
     pub fn expose_png(&self) -> Vec<u8> {
-        BASE64_STANDARD.decode(&self.0).unwrap_or_default()
+        BASE64_STANDARD.decode(self.expose_base64()).unwrap_or_default()
     }
 }
 
@@ -204,7 +205,7 @@ mod tests {
             bytes.resize(size, 0);
             format!("data:image/png;base64,{}", BASE64_STANDARD.encode(bytes))
         };
-        assert_eq!(QrCode::from_data_url(&png(100)).map(|qr| qr.expose_data_url()), Some(png(100)));
+        assert_eq!(QrCode::from_data_url(&png(100)).as_ref().map(QrCode::expose_data_url), Some(&*png(100)));
         assert!(QrCode::from_data_url(&png(QrCode::MAX_SIZE)).is_some());
         for bad in [
             String::new(),

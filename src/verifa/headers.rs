@@ -129,9 +129,8 @@ impl KeyInflection {
 /// Whether all keys are snake case beyond doubt.
 fn is_snake(value: &Value) -> bool {
     let plain = |key: &str| {
-        key.split('_').all(|word| {
-            !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-        })
+        key.split('_')
+            .all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()))
     };
     match value {
         Value::Object(fields) => fields.iter().all(|(key, field)| plain(key) && is_snake(field)),

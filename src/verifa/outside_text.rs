@@ -69,10 +69,12 @@ fn visible(character: char) -> Option<char> {
 
 fn without_secret(word: &str) -> Cow<'_, str> {
     let is_secret = |text: &[u8]| {
-        let begins_with = |prefix: &str| text.get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix.as_bytes()));
+        let begins_with =
+            |prefix: &str| text.get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix.as_bytes()));
         SECRET_PREFIXES.iter().chain([&CAPTURE_PATH]).any(|prefix| begins_with(prefix))
     };
-    let secret = word.char_indices().map(|(start, _)| word.split_at(start)).find(|(_, rest)| is_secret(rest.as_bytes()));
+    let secret =
+        word.char_indices().map(|(start, _)| word.split_at(start)).find(|(_, rest)| is_secret(rest.as_bytes()));
     secret.map_or(Cow::Borrowed(word), |(before, _)| Cow::Owned(before.to_owned() + "[secret removed]"))
 }
 

@@ -40,7 +40,7 @@ const NOT_RUN: [(&str, &str); 14] = [
 ];
 
 /// What stands in the documents for something else, and what it is here.
-const STANDS_FOR: [(&str, &str); 2] = [("cargo run --release -- ", "verifa-mcp "), ("vk_sandbox_…", SANDBOX_KEY)];
+const STANDS_FOR: [(&str, &str); 2] = [("cargo run -- ", "verifa-mcp "), ("vk_sandbox_…", SANDBOX_KEY)];
 
 /// All that commands may use besides the program. A command of another kind is not found, so that it fails.
 const TOOLS: [&str; 4] = ["bash", "cat", "curl", "mkdir"];
