@@ -164,7 +164,8 @@ impl Server {
         let mut call = Call::read(tool, request.arguments.unwrap_or_default(), &self.setup, caller)?;
         if let Some(write) = call.as_write()
             && let Some(confirmation) = confirmation
-            && let Some(question) = confirmation.ask(write, context, &self.stop).await?
+            // Boxed: it is large, and most calls do without.
+            && let Some(question) = Box::pin(confirmation.ask(write, context, &self.stop)).await?
         {
             return Ok(Agreed::NotYet(question));
         }

@@ -200,8 +200,9 @@ impl Client {
                 Decision::WaitFor(delay) => {
                     tracing::info!(attempt = attempts, %error, wait_seconds = delay.as_secs_f64(), "will repeat");
                     let end = Instant::now() + delay;
-                    // Whoever listens cannot hold the call up.
-                    let _ = timeout_at(end, on_wait(Wait { attempt: attempts, error: error.clone(), delay })).await;
+                    // Whoever listens cannot hold the call up, nor make the future of all calls large.
+                    let told = Box::pin(on_wait(Wait { attempt: attempts, error: error.clone(), delay }));
+                    let _ = timeout_at(end, told).await;
                     earlier = Some(error);
                     sleep_until(end).await;
                 }
