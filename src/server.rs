@@ -160,7 +160,7 @@ impl Server {
         caller: &Caller,
         context: &RequestContext<RoleServer>,
     ) -> Result<Agreed, ToolError> {
-        let confirmation = Confirmation::of(tool, &request, &self.setup, caller);
+        let confirmation = if tool.writes() { Confirmation::of(tool, &request, &self.setup, caller) } else { None };
         let mut call = Call::read(tool, request.arguments.unwrap_or_default(), &self.setup, caller)?;
         if let Some(write) = call.as_write()
             && let Some(confirmation) = confirmation

@@ -26,7 +26,7 @@ pub enum Format {
 }
 
 /// Lines that wait to be written before the next ones are dropped.
-const WAITING_LINES: usize = 1_024;
+const WAITING_LINES: usize = 8_192;
 
 /// How long the writer rests after it has written. Waking it for every line costs more than the line.
 const REST: Duration = Duration::from_millis(10);
