@@ -37,13 +37,13 @@ pub(super) fn run(flags: &Install, settings: &Settings) -> anyhow::Result<ExitCo
     };
     let executable = executable()?;
     let launch = Launch::of(&executable, Platform::THIS);
-    let file = ConfigFile::read(&computer.file_of(client)?)?;
-    let earlier = if flags.uninstall { file.earlier() } else { Vec::new() };
+    let path = computer.file_of(client)?;
+    let file = ConfigFile::read(&path)?;
     let situation = Situation {
         client,
         name: &name,
         text: file.text(),
-        earlier: &earlier,
+        earlier: &|| file.earlier(),
         has_own_command: client.own_command().is_some_and(|program| Invocation::find(program).is_some()),
         executable: &executable,
     };
@@ -59,7 +59,7 @@ pub(super) fn run(flags: &Install, settings: &Settings) -> anyhow::Result<ExitCo
         }
     };
     let plan = planned.with_context(|| format!("{} is left as it is", file.path().display()))?;
-    let job = Job { situation, file: &file, uninstall: flags.uninstall };
+    let job = Job { situation, path: &path, file: &file, uninstall: flags.uninstall };
     io::stdout().write_all(job.announcement(&plan).as_bytes())?;
     if flags.print || plan == Plan::Nothing {
         return Ok(ExitCode::SUCCESS);

@@ -114,6 +114,16 @@ impl Platform {
     } else {
         Self::Linux
     };
+
+    /// Whether a path means the same wherever it is read on this platform.
+    fn is_absolute(self, path: &Path) -> bool {
+        match (self, path.as_os_str().as_encoded_bytes()) {
+            (Self::Windows, [drive, b':', b'\\' | b'/', ..]) => drive.is_ascii_alphabetic(),
+            (Self::Windows, [b'\\' | b'/', b'\\' | b'/', ..]) => true,
+            (Self::Windows, _) => false,
+            (Self::Linux | Self::MacOs, path) => path.starts_with(b"/"),
+        }
+    }
 }
 
 /// What of a computer decides where its clients keep their configuration.
@@ -152,7 +162,7 @@ impl Computer {
         // As users set it, unlike those that Windows sets.
         let moved_to = |name: &'static str, usual: PathBuf| match folder(name) {
             None => Ok(usual),
-            Some(path) if path.is_absolute() => Ok(path),
+            Some(path) if platform.is_absolute(&path) => Ok(path),
             Some(_) => Err(RelativeFolder(name)),
         };
         let settings = match platform {
@@ -289,6 +299,25 @@ mod tests {
         }
         assert_eq!(cursor, "~/.cursor/mcp.json");
         assert_eq!(files(Platform::MacOs, &moved[..1], &[])[2], "~/Library/Application Support/Code/User/mcp.json");
+    }
+
+    #[test]
+    fn what_is_a_whole_path_is_the_platforms_to_say() {
+        for (platform, folder, file) in [
+            (Platform::Windows, r"D:\x", "D:/x/config.toml"),
+            (Platform::Windows, "d:/x", "d:/x/config.toml"),
+            (Platform::Windows, r"\\server\share", "//server/share/config.toml"),
+            (Platform::Windows, r"\\?\D:\x", "//?/D:/x/config.toml"),
+            (Platform::Windows, "x", "CODEX_HOME is a relative path"),
+            (Platform::Windows, r"\x", "CODEX_HOME is a relative path"),
+            (Platform::Windows, "/x", "CODEX_HOME is a relative path"),
+            (Platform::Windows, "D:x", "CODEX_HOME is a relative path"),
+            (Platform::MacOs, "/x", "/x/config.toml"),
+            (Platform::Linux, r"D:\x", "CODEX_HOME is a relative path"),
+        ] {
+            let found = &files(platform, &[("CODEX_HOME", folder)], &[])[4];
+            assert!(found.starts_with(file), "{platform:?} {folder}: {found}");
+        }
     }
 
     #[test]

@@ -10,7 +10,8 @@ use super::client::Client;
 use crate::verifa::wire::SECRET_PREFIXES;
 
 const PROGRAM: &str = env!("CARGO_PKG_NAME");
-pub(super) const API_KEY: &str = "VERIFA_API_KEY";
+/// The variable that holds the key itself.
+pub const API_KEY: &str = "VERIFA_API_KEY";
 
 /// The name that an entry goes by in a client.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,8 @@
 //! Puts an entry for this program into the configuration of an MCP client, and takes it out again.
 //!
-//! `client` knows the clients and where each keeps its configuration, `entry` what is put there, `launch` how it starts this
-//! program, and `plan` decides from the `situation` what to do, or `refusal` why nothing: run the client's own command, or
-//! edit its file. `ours` knows an entry of ours, `json` and `toml` edit a text and keep all else in it as it was, `file` is
-//! the file on disk and `lock` keeps others of us away from it, `command` runs a client's command, `shown` is what a person
-//! sees of it all: never a key.
+//! `plan` decides from the `situation` what to do, or `refusal` why nothing: run a `client`'s own `command`, or edit its
+//! `file`, a `json` or a `toml` text whose other `lines` stay, under a `lock` against others of us. `entry` is what is put
+//! there, `launch` how it starts this program, `ours` knows one again, and `shown` is what a person sees: never a key.
 
 mod client;
 mod command;
@@ -12,6 +10,7 @@ mod entry;
 mod file;
 mod json;
 mod launch;
+mod lines;
 mod lock;
 mod ours;
 mod plan;
@@ -23,7 +22,7 @@ mod toml;
 pub use self::{
     client::{Client, Computer, Platform, RelativeFolder},
     command::Invocation,
-    entry::{Entry, InvalidServerName, Key, ServerName},
+    entry::{API_KEY, Entry, InvalidServerName, Key, ServerName},
     file::{ConfigFile, FileError},
     launch::Launch,
     lock::Lock,

@@ -105,16 +105,18 @@ pub fn to_remove(situation: &Situation<'_>) -> Result<Plan, Refusal> {
         let change = Change { old: Some(situation.alone(&existing, None)), new: None };
         Ok(Plan::Run { commands: vec![command], undo: None, change })
     };
+    if client == Client::ClaudeCode {
+        return run(claude(["mcp", "remove", "--scope", "user", name.as_str()]));
+    }
     let id = name.input_id();
-    let edited = match client.format() {
-        _ if client == Client::ClaudeCode => return run(claude(["mcp", "remove", "--scope", "user", name.as_str()])),
-        Format::Toml if situation.has_own_command && situation.survives_own_command() => {
+    let edited = match (situation.text_before(&existing), client.format()) {
+        (Some(before), _) => before,
+        (None, Format::Toml) if situation.has_own_command && situation.survives_own_command() => {
             return run(Invocation::new("codex", ["mcp", "remove", name.as_str()]));
         }
-        Format::Json { servers } => json::take(text, servers, name.as_str(), &id)?,
-        Format::Toml => toml::take(text, name.as_str())?,
+        (None, Format::Json { servers }) => json::take(text, servers, name.as_str(), &id)?,
+        (None, Format::Toml) => toml::take(text, name.as_str())?,
     };
-    let edited = situation.text_before(&existing).unwrap_or(edited);
     let asked_for = |text: &str| client.asks_for_secrets() && json::input(text, &id).is_some();
     let goes_too = (asked_for(text) && !asked_for(&edited)).then(|| json!({"id": id}));
     let change = Change { old: Some(situation.alone(&existing, goes_too.as_ref())), new: None };
@@ -152,7 +154,14 @@ mod tests {
     fn install(client: Client, text: Option<&str>, has_own_command: bool, key: Key) -> Result<Plan, Refusal> {
         let name = ServerName::default();
         to_install(
-            &Situation { client, name: &name, text, earlier: &[], has_own_command, executable: "/bin/verifa-mcp" },
+            &Situation {
+                client,
+                name: &name,
+                text,
+                earlier: &Vec::new,
+                has_own_command,
+                executable: "/bin/verifa-mcp",
+            },
             &entry(key),
         )
     }
@@ -163,7 +172,7 @@ mod tests {
             client,
             name: &name,
             text,
-            earlier: &[],
+            earlier: &Vec::new,
             has_own_command,
             executable: "/bin/verifa-mcp",
         })
@@ -262,6 +271,41 @@ mod tests {
         let (first, second) = told.split_once('\n').unwrap();
         assert_eq!(first, "claude mcp remove --scope user verifa-mcp");
         assert!(second.starts_with("claude mcp add-json --scope user verifa-mcp '{") && !second.contains("SECRET"));
+    }
+
+    #[test]
+    fn copies_are_looked_up_where_they_count_and_then_win_over_a_command() {
+        let name = ServerName::default();
+        let before = "model = \"x\"\n\n";
+        let situation = Situation {
+            client: Client::Codex,
+            name: &name,
+            text: None,
+            earlier: &Vec::new,
+            has_own_command: true,
+            executable: "/bin/verifa-mcp",
+        };
+        let entry = entry(Key::Elsewhere);
+        let with = situation.put(before, &entry.fields(Client::Codex, &name), None).unwrap();
+        let ours = r#"{"mcpServers": {"verifa-mcp": {"command": "verifa-mcp"}}}"#;
+        for (client, text, looked_up, expected) in [
+            (Client::Codex, with.as_str(), true, "edit"),
+            (Client::Codex, &format!("{with}\n"), true, "codex mcp remove verifa-mcp\n"),
+            (Client::Codex, before, false, "nothing"),
+            (Client::Cursor, ours, true, "edit"),
+            (Client::ClaudeCode, ours, false, "claude mcp remove --scope user verifa-mcp\n"),
+        ] {
+            let asked = std::cell::Cell::new(false);
+            let earlier = || {
+                asked.set(true);
+                vec![before.to_owned()]
+            };
+            let plan = to_remove(&Situation { client, text: Some(text), earlier: &earlier, ..situation });
+            if let Ok(Plan::Edit { text, .. }) = &plan {
+                assert!(client != Client::Codex || text == before, "{text}");
+            }
+            assert_eq!((told(plan).as_str(), asked.get()), (expected, looked_up), "{client:?} {text}");
+        }
     }
 
     #[test]

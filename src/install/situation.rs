@@ -21,8 +21,8 @@ pub struct Situation<'a> {
     pub name: &'a ServerName,
     /// What the client's configuration file holds; none where there is no file.
     pub text: Option<&'a str>,
-    /// What it held before this program changed it, as far as that is known.
-    pub earlier: &'a [String],
+    /// Looks up what it held before this program changed it, as far as that is known.
+    pub earlier: &'a dyn Fn() -> Vec<String>,
     /// Whether the client's own command can be run.
     pub has_own_command: bool,
     /// This program, by which an entry of ours is known.
@@ -59,12 +59,12 @@ impl Situation<'_> {
     /// The earlier text that putting this entry in has made into the present one: to the byte what is there without it.
     pub(super) fn text_before(&self, entry: &Value) -> Option<String> {
         let input = self.client.asks_for_secrets().then(|| json::input(self.text?, &self.name.input_id())).flatten();
-        let was_before = |earlier: &&String| {
+        let was_before = |earlier: &String| {
             let had_none = Situation { text: Some(earlier), ..*self }.existing() == Ok(None);
             let with_entry = self.put(earlier, entry.as_object().unwrap_or(&Map::new()), input.as_ref());
             had_none && with_entry.is_ok_and(|with_entry| Some(&with_entry[..]) == self.text)
         };
-        self.earlier.iter().find(was_before).cloned()
+        (self.earlier)().into_iter().find(was_before)
     }
 
     /// What may be seen of an entry, as it would stand in a file of its own.
@@ -96,7 +96,7 @@ mod tests {
             client,
             name: &name,
             text: None,
-            earlier: &[],
+            earlier: &Vec::new,
             has_own_command: false,
             executable: "x",
         };
@@ -112,7 +112,7 @@ mod tests {
             let input = client.asks_for_secrets().then(|| json!({"id": "verifa-mcp-key", "password": true}));
             let with = situation.put(before, entry.as_object().unwrap(), input.as_ref()).unwrap();
             let found = |text: &str, earlier: &[String]| {
-                Situation { text: Some(text), earlier, ..situation }.text_before(&entry)
+                Situation { text: Some(text), earlier: &|| earlier.to_vec(), ..situation }.text_before(&entry)
             };
             let earlier = [with.clone(), format!("\n{before}"), before.to_owned()];
             assert_eq!(found(&with, &earlier).as_deref(), Some(before));

@@ -12,11 +12,9 @@ use super::{
 };
 use crate::{
     config::Config,
-    install::{Client, Entry, Key, Launch, ServerName},
+    install::{API_KEY, Client, Entry, Key, Launch, ServerName},
     verifa::Environment,
 };
-
-const API_KEY: &str = "VERIFA_API_KEY";
 
 /// The entry that the flags and the settings ask for; or words about what is missing.
 pub(super) fn entry(

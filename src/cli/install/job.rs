@@ -18,6 +18,8 @@ use crate::install::{ConfigFile, FileError, Invocation, Lock, Plan, Situation, h
 /// What is done to which file.
 pub(super) struct Job<'a> {
     pub(super) situation: Situation<'a>,
+    /// Where the client looks for the file, which may be a link to it.
+    pub(super) path: &'a Path,
     pub(super) file: &'a ConfigFile,
     pub(super) uninstall: bool,
 }
@@ -48,7 +50,7 @@ impl Job<'_> {
             Plan::Nothing => return Ok(()),
             Plan::Edit { text, .. } => {
                 let _lock = self.lock()?;
-                let now = ConfigFile::read(self.file.path())?;
+                let now = ConfigFile::read(self.path)?;
                 if now != *self.file {
                     return Err(now.changed().into());
                 }
@@ -59,20 +61,22 @@ impl Job<'_> {
             Plan::Run { commands, undo, .. } => {
                 commands.iter().try_for_each(find)?;
                 let _lock = self.lock()?;
-                let now = ConfigFile::read(self.file.path())?;
+                let now = ConfigFile::read(self.path)?;
                 // Clients write down much else in these files while they run.
                 if self.entry_in(&now)? != self.entry_in(self.file)? {
                     return Err(now.changed().into());
                 }
-                let backup = now.back_up()?;
-                let is_as_it_was = || ConfigFile::read(now.path()).is_ok_and(|after| after == now);
+                let mut backup = now.back_up()?;
+                // Between two commands the entry is nowhere else, and Ctrl-C may end this program there.
+                let kept = if commands.len() > 1 { keep(&now, backup.take())? } else { None };
+                let is_as_it_was = || ConfigFile::read(self.path).is_ok_and(|after| after == now);
                 for (done, command) in commands.iter().enumerate() {
                     let Err(error) = run_one(command) else { continue };
                     if is_as_it_was() {
                         return Err(error);
                     }
-                    let backup = keep(&now, backup)?;
-                    let aftermath = if done == 0 { None } else { self.put_back(undo.as_ref(), backup.as_deref()) };
+                    keep(&now, backup)?;
+                    let aftermath = if done == 0 { None } else { self.put_back(undo.as_ref(), kept.as_deref()) };
                     return Err(match aftermath {
                         Some(words) => error.context(words),
                         None => error,
@@ -90,7 +94,7 @@ impl Job<'_> {
         } else {
             format!("\"{name}\" is in {title}'s configuration. {}", client.next_step())
         };
-        writeln!(io::stdout(), "{said}")?;
+        tell(&said);
         Ok(())
     }
 
@@ -107,7 +111,7 @@ impl Job<'_> {
     fn put_back(&self, undo: Option<&Invocation>, backup: Option<&Path>) -> Option<String> {
         let old = self.entry_in(self.file).ok()??;
         let ran = undo.is_some_and(|undo| run_one(undo).is_ok());
-        let now = ConfigFile::read(self.file.path()).ok().and_then(|now| self.entry_in(&now).ok()?);
+        let now = ConfigFile::read(self.path).ok().and_then(|now| self.entry_in(&now).ok()?);
         let (name, path) = (self.situation.name, self.file.path().display());
         Some(match backup {
             _ if ran && now == Some(old) => format!("nothing was changed: the old entry \"{name}\" is back"),
@@ -121,8 +125,8 @@ impl Job<'_> {
 
     /// A command may end well and have written somewhere else.
     fn look_again(&self) -> anyhow::Result<()> {
-        let (name, path) = (self.situation.name, self.file.path().display());
-        let now = ConfigFile::read(self.file.path())?;
+        let (name, path) = (self.situation.name, self.path.display());
+        let now = ConfigFile::read(self.path)?;
         let there = self.entry_in(&now).with_context(|| format!("{path} is not as it should be now"))?.is_some();
         match (there, self.uninstall) {
             (true, true) => Err(anyhow!("the command ended well, but \"{name}\" is in {path} still")),
@@ -138,12 +142,17 @@ impl Job<'_> {
 fn keep(file: &ConfigFile, backup: Option<TempPath>) -> anyhow::Result<Option<PathBuf>> {
     let backup = backup.map(TempPath::keep).transpose()?;
     if let Some(backup) = &backup {
-        writeln!(io::stdout(), "Backup: {}", backup.display())?;
+        tell(&format!("Backup: {}", backup.display()));
         if file.text().is_some_and(holds_key) {
-            writeln!(io::stdout(), "The backup holds a key in clear; delete it once you do not need it.")?;
+            tell("The backup holds a key in clear; delete it once you do not need it.");
         }
     }
     Ok(backup)
+}
+
+/// Says how it goes. Whoever has stopped listening has the change all the same.
+fn tell(words: &str) {
+    let _ = writeln!(io::stdout(), "{words}");
 }
 
 fn find(command: &Invocation) -> anyhow::Result<()> {

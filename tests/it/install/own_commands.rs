@@ -1,6 +1,11 @@
 //! The clients' own commands: when they are run, and what becomes of one that fails, does nothing or does not end.
 
-use std::{env, fs, process::Stdio};
+use std::{
+    env,
+    fs::{self, File},
+    os::unix::{fs::symlink, process::ExitStatusExt},
+    process::Stdio,
+};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -8,7 +13,7 @@ use tokio::{
     process::Child,
 };
 
-use super::{CLAUDE, CODE, CODEX, Home, entries, succeeded};
+use super::{CLAUDE, CODE, CODEX, CURSOR, Home, entries, succeeded};
 use crate::program::{SANDBOX_KEY, eventually, program, stderr, stdout};
 
 #[tokio::test]
@@ -188,4 +193,67 @@ async fn a_command_that_ends_well_and_did_nothing_is_told() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("still"), "{}", stderr(&output));
     assert!(home.backups_of(".claude.json").is_empty());
+}
+
+#[tokio::test]
+async fn whoever_gives_up_between_two_commands_knows_where_the_entry_is() {
+    let home = Home::new();
+    let old = r#"{"mcpServers": {"verifa-mcp": {"command": "verifa-mcp", "timeout": 7}}}"#;
+    home.write(".claude.json", old);
+    // As Ctrl-C does while the new entry is on its way; SIGINT itself is ignored wherever the tests run in the background.
+    home.command("claude", &format!("if [ \"$2\" = add-json ]; then kill $PPID; exit; fi\n{CLAUDE}"));
+    let output = home.install(&["claude-code", "--emulator", "--yes"], &[]).await;
+    assert_eq!(output.status.signal(), Some(15), "{}", stderr(&output));
+    assert_eq!(home.read(".claude.json"), "{}");
+    let [backup] = &home.backups_of(".claude.json")[..] else { panic!("one backup") };
+    assert!(stdout(&output).contains(&format!("\nBackup: {}\n", backup.display())), "{}", stdout(&output));
+    assert_eq!(fs::read_to_string(backup).unwrap(), old);
+}
+
+#[tokio::test]
+async fn a_link_that_a_command_replaces_by_a_file_is_a_change() {
+    let home = Home::new();
+    home.write("dotfiles/config.toml", "model = \"x\"\n");
+    fs::create_dir(home.path(".codex")).unwrap();
+    symlink(home.path("dotfiles/config.toml"), home.path(".codex/config.toml")).unwrap();
+    home.command("codex", &format!("/bin/mv \"$HOME/.codex/config.toml\" \"$HOME/link\"\n{CODEX}"));
+    let output = home.install(&["codex", "--emulator", "--yes"], &[]).await;
+    assert!(succeeded(&output).contains("\nBackup: "), "{}", stdout(&output));
+    assert!(!fs::symlink_metadata(home.path(".codex/config.toml")).unwrap().is_symlink());
+    assert_eq!(home.backups("dotfiles/config.toml"), ["model = \"x\"\n"]);
+}
+
+#[tokio::test]
+async fn what_this_program_put_into_codex_goes_to_the_byte_even_where_codex_could_take_it_out() {
+    let home = Home::new();
+    let before = "model = \"x\"\n\n\n";
+    home.write(".codex/config.toml", before);
+    succeeded(&home.install(&["codex", "--emulator", "--yes"], &[]).await);
+    home.command("codex", CODEX);
+    succeeded(&home.install(&["codex", "--uninstall", "--yes"], &[]).await);
+    assert_eq!(home.read(".codex/config.toml"), before);
+    assert!(home.called().is_empty());
+}
+
+#[tokio::test]
+async fn whoever_stops_listening_has_the_change_all_the_same() {
+    let home = Home::new();
+    home.command("claude", CLAUDE);
+    for (client, file) in [("cursor", CURSOR), ("claude-code", ".claude.json")] {
+        let path = home.write(file, "{}");
+        // It waits for this lock between its announcement and the change.
+        let lock = File::create(format!("{path}.verifa-mcp.lock")).unwrap();
+        lock.lock().unwrap();
+        let mut command = program(["install", client, "--emulator", "--yes"]);
+        command.env("HOME", home.path("")).env("PATH", home.path("bin"));
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        lines.next_line().await.unwrap().unwrap();
+        drop(lines);
+        drop(lock);
+        let output = child.wait_with_output().await.unwrap();
+        assert!(output.status.success() && stderr(&output).is_empty(), "{client}: {}", stderr(&output));
+        assert!(home.read(file).contains("--emulator"));
+        assert_eq!(home.backups_of(file).len(), 1);
+    }
 }
