@@ -155,7 +155,7 @@ fn refused(refusal: &Refusal, failure: &Failure, circumstances: &Circumstances) 
         }
         StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => Advice::new(
             format!("Verifa refused to {}{session} {code}.{said}", deed.infinitive),
-            likely_reasons(&deed, refusal.detail.is_some(), circumstances.version),
+            likely_reasons(&deed, refusal.detail.is_some(), circumstances),
         ),
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Advice::new(
             format!("Verifa could not take the request now {code}.{said}"),
@@ -183,14 +183,16 @@ fn refused(refusal: &Refusal, failure: &Failure, circumstances: &Circumstances) 
     }
 }
 
-fn likely_reasons(deed: &Deed, verifa_says_why: bool, version: VersionSent) -> String {
+fn likely_reasons(deed: &Deed, verifa_says_why: bool, circumstances: &Circumstances) -> String {
     let start = if verifa_says_why { "If these words leave it open, the" } else { "The" };
-    let version = match version {
+    let is_lookup = deed.fate.is_none();
+    let look = if circumstances.may_look_up && !is_lookup { " get_session shows the state." } else { "" };
+    let version = match circumstances.version {
         VersionSent::No => "",
         VersionSent::ByTheAgent => " Or the verifa_version that was sent is retired or unknown: then leave it out.",
         VersionSent::BySetting => " Or VERIFA_API_VERSION is retired or unknown: then the operator must change it.",
     };
-    format!("{start} likely reason is {}.{version} Do not repeat the call unchanged.", deed.refused_because)
+    format!("{start} likely reason is {}.{look}{version} Do not repeat the call unchanged.", deed.refused_because)
 }
 
 fn not_found(session: &str, code: &str, said: &str, environment: Option<Environment>) -> Advice {

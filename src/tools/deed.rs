@@ -53,7 +53,7 @@ impl Deed {
                 scope: "sessions:write",
                 done: "resumed the session",
                 withheld: "the fresh link is",
-                refused_because: format!("its state. {} get_session shows it", Verdict::of_refused().reason),
+                refused_because: format!("its state. {}", Verdict::of_refused().reason.trim_end_matches('.')),
                 fate: Some(Fate {
                     not_done: "The session was not resumed",
                     perhaps_done: "The session may have been resumed",
@@ -67,10 +67,9 @@ impl Deed {
                 scope: "sessions:write",
                 done: "made the link",
                 withheld: "the fresh link is",
-                refused_because:
-                    "the session's state: a completed, failed or redacted session gets no link, and get_session \
-                    shows the state. Or expires_in_minutes is more or less than Verifa allows"
-                        .to_owned(),
+                refused_because: "the session's state: a completed, failed or redacted session gets no link. Or \
+                    expires_in_minutes is more or less than Verifa allows"
+                    .to_owned(),
                 fate: Some(Fate {
                     not_done: "No link was made",
                     perhaps_done: "A link may have been made",

@@ -47,6 +47,7 @@ impl<'a> About<'a> {
         Circumstances {
             session_id: self.session_id.cloned(),
             environment: self.caller.environment(),
+            may_look_up: ToolName::GetSession.is_allowed(&self.caller.rights),
             version,
             ..Circumstances::of(self.tool)
         }

@@ -49,6 +49,8 @@ pub struct Circumstances {
     pub session_id: Option<SessionId>,
     /// The environment of the key.
     pub environment: Option<Environment>,
+    /// Whether the caller may use the tools that look sessions up.
+    pub may_look_up: bool,
     /// Whether a `Verifa-Version` was sent.
     pub version: VersionSent,
     /// Where the idempotency key comes from.
@@ -91,7 +93,14 @@ pub struct ToolError {
 impl Circumstances {
     /// What is known when no more than the tool is.
     pub fn of(tool: ToolName) -> Self {
-        Self { tool, session_id: None, environment: None, version: VersionSent::No, key_origin: KeyOrigin::Ours }
+        Self {
+            tool,
+            session_id: None,
+            environment: None,
+            may_look_up: false,
+            version: VersionSent::No,
+            key_origin: KeyOrigin::Ours,
+        }
     }
 }
 

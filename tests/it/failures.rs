@@ -223,3 +223,13 @@ async fn a_redirect_never_carries_the_key_elsewhere() {
     assert!(elsewhere.received().is_empty());
     assert_eq!(upstream.received().len(), 5);
 }
+
+#[tokio::test]
+async fn a_refusal_names_the_lookup_only_to_those_who_may_use_it() {
+    for (toolsets, named) in [("resume", false), ("resume,lookup", true)] {
+        let upstream = Upstream::always([Reply::error(400, "invalid_state", "Session is completed.")]).await;
+        let mut client = Client::of_api(&upstream.url, &[("VERIFA_MCP_TOOLSETS", toolsets)]).await;
+        let refused = client.resume(json!({"session_id": "ses_1"})).await;
+        assert_eq!(text(&refused).contains("get_session"), named, "{}", text(&refused));
+    }
+}
