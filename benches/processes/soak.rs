@@ -34,7 +34,7 @@ const SAMPLE: Duration = Duration::from_millis(200);
 /// A pause in which a server comes to rest.
 const REST: Duration = Duration::from_secs(3);
 /// How much the memory of the last quarter may exceed that of the second.
-const GROWTH: f64 = 1.1;
+const GROWTH: f64 = 1.05;
 /// So that calls that must fail do so soon, and others never, even on a busy machine.
 const SETTINGS: [(&str, &str); 2] = [("VERIFA_MCP_RETRY_BUDGET", "3s"), ("VERIFA_MCP_ATTEMPT_TIMEOUT", "1s")];
 
