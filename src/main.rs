@@ -1,4 +1,6 @@
 //! The program: reads the command line and the settings, starts logging, runs the command, gives the exit code.
+//!
+//! What the commands do is in `cli`. Nothing is decided here but how a fault becomes an exit code.
 
 use std::{
     io::{self, Write},

@@ -1,4 +1,6 @@
 //! `verifa-mcp emulator`: a local Verifa API until it is interrupted.
+//!
+//! What it answers is decided in `emulator`. Nothing here talks to Verifa.
 
 use std::{
     io::{self, Write},

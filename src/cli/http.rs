@@ -1,4 +1,6 @@
 //! `verifa-mcp http`: the server for teams and for clients that want a URL.
+//!
+//! It takes the ports, says where it listens, and ends at a signal. How requests are answered is `transport::http`.
 
 use std::{
     io::{self, Write},

@@ -1,4 +1,6 @@
 //! The settings of `verifa-mcp http`: where it listens, who may call, and how much at once.
+//!
+//! Whatever is wrong is told together, before a port is taken, and no default lends a key to a network.
 
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 

@@ -1,10 +1,9 @@
 //! Everything that the emulator does although Verifa's documentation leaves it open: each assumption once, under a name.
 //!
 //! The code elsewhere in the emulator uses these names and never decides such a thing by itself, so this file is the
-//! list of what may turn out to be otherwise at Verifa. Documented behaviour does not belong here, nor do values that are
-//! merely invented (`demos.rs`). Two assumptions have no name. One is an order: `api::handle` checks the key, the headers,
-//! path and method, the query or the body, the idempotency key, the session. The other is everywhere: a session's
-//! `updated_at` moves when it gets a link or another status.
+//! list of what may turn out to be otherwise at Verifa. Two assumptions have no name: the order in which `api::handle`
+//! checks the key, the headers, path and method, the query or the body, the idempotency key, the session; and that a
+//! session's `updated_at` moves whenever it gets a link or another status.
 
 use std::{cmp::Ordering, ops::RangeInclusive};
 

@@ -1,4 +1,6 @@
 //! A client's own command: shown as a person would type it, and run.
+//!
+//! It decides nothing: `plan` says which commands are run.
 
 use std::{
     fmt, io,

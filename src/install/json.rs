@@ -1,4 +1,6 @@
 //! Edits a JSON configuration, with or without comments, and keeps everything else in it as it was: text in, text out.
+//!
+//! Whose file it is, and where it lies, is not known here.
 
 use std::collections::HashSet;
 

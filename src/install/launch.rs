@@ -1,4 +1,6 @@
 //! How a client is to start this program: by its whole path, or through `npx` where that has brought it along for a while.
+//!
+//! It looks at the path alone, never at the system.
 
 use std::path::Path;
 

@@ -1,4 +1,6 @@
 //! Lines that an edit leaves alone end as they did before, in whatever way: a file may mix the ends of Unix and Windows.
+//!
+//! It never changes a line, only how it ends.
 
 /// The edited text, in which every line that is not new is as it was before: the library ends lines as Unix does, and ends
 /// the last one always.

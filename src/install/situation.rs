@@ -1,4 +1,6 @@
 //! What is known of a client's configuration before anything is done, and how it would look otherwise: text in, text out.
+//!
+//! It reads no file and runs nothing.
 
 use serde_json::{Map, Value};
 

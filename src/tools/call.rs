@@ -1,4 +1,6 @@
 //! A tool call from its name and arguments to its result, whichever tool it is for.
+//!
+//! What a tool does is in the tool's own file.
 
 use rmcp::model::{CallToolResult, JsonObject};
 

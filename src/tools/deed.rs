@@ -1,4 +1,6 @@
 //! What each tool does, as the parts of the sentences about a call that failed.
+//!
+//! No sentence is made here: `advice` does that.
 
 use super::{ToolName, verdict::Verdict};
 

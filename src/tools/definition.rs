@@ -1,4 +1,6 @@
 //! A tool as `tools/list` shows it: what all of them have in common.
+//!
+//! What they differ in is in the file of each.
 
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 

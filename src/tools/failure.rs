@@ -1,4 +1,6 @@
-//! Why a tool call gives no result, and the result that says so. The words are in `advice`.
+//! Why a tool call gives no result, and the result that says so.
+//!
+//! The words are in `advice`. Nothing here holds a link or a key.
 
 use std::{fmt, io};
 

@@ -1,4 +1,6 @@
 //! For when 20 minutes are too short: `POST /api/v1/sessions/{session_id}/generate-one-time-link`, as an agent calls it.
+//!
+//! How the call is made and told is in `link_call` and `capture_link`.
 
 use std::num::NonZeroU32;
 

@@ -1,4 +1,6 @@
 //! A call for a fresh capture link, whichever tool makes it: the same care and the same success for all of them.
+//!
+//! All attempts of one call go out with one idempotency key.
 
 use tracing::Instrument;
 

@@ -1,4 +1,6 @@
 //! Lengths of time in words that a person would use.
+//!
+//! They are for reading, never for reckoning.
 
 use jiff::{
     SignedDuration,

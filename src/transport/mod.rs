@@ -1,4 +1,6 @@
-//! How requests come in. A transport moves messages and knows when to stop; what a message means is the server's part.
+//! How requests come in.
+//!
+//! A transport moves messages and knows when to stop; what a message means is the server's part.
 
 pub mod http;
 mod shutdown;

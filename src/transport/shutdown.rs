@@ -1,4 +1,6 @@
 //! The signals that end a server: SIGTERM and SIGINT on Unix, Ctrl-C elsewhere.
+//!
+//! What ending means is each transport's own business.
 
 use std::io;
 

@@ -1,4 +1,6 @@
 //! An answer of Verifa's, whatever was asked for, with what came beside it.
+//!
+//! Its times are measured by this computer's clock only where Verifa told none.
 
 use jiff::Timestamp;
 use reqwest::StatusCode;

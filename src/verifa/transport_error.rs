@@ -1,4 +1,6 @@
-//! What an error of the HTTP library means. Only its class is kept: its text holds the URL.
+//! What an error of the HTTP library means.
+//!
+//! Only its class is kept, never its text, which holds the URL.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! The entry that the flags and the settings ask for, and warnings about what may not be as its owner thinks.
+//!
+//! A key is never printed, and stands in the entry only where that was asked for.
 
 use std::{
     env,

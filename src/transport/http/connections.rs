@@ -1,4 +1,6 @@
 //! Connections: how many there are at once, how long their headers may take, and how they end.
+//!
+//! What is asked over them is never looked at here.
 
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 

@@ -1,4 +1,6 @@
 //! The body of every refusal: a JSON-RPC error, since some clients show their user no other.
+//!
+//! Which status it has, and in which words, is up to whoever refuses.
 
 use axum::{
     http::{
