@@ -7,7 +7,7 @@ use std::{fmt::Display, ops::RangeInclusive, str::FromStr};
 use rmcp::model::JsonObject;
 use serde_json::Value;
 
-use super::{Caller, Circumstances, Fault, ToolError, ToolName};
+use super::{Caller, Circumstances, Fault, ToolError, ToolName, session_words::quoted};
 use crate::verifa::{ApiVersion, IdempotencyKey, KeyInflection, OutsideText, SearchText, SessionId, SessionStatus};
 
 /// How much of a wrong value is repeated, in characters.
@@ -122,6 +122,8 @@ fn nothing_sent(tool: ToolName, fault: Fault) -> ToolError {
 }
 
 fn repeated(value: &Value) -> String {
-    let text = value.as_str().map_or_else(|| value.to_string(), |text| format!("\"{text}\""));
-    OutsideText::capped(&text, REPEATED).to_string()
+    match value.as_str() {
+        Some(text) => quoted(&OutsideText::capped(text, REPEATED)),
+        None => OutsideText::capped(&value.to_string(), REPEATED).to_string(),
+    }
 }
