@@ -151,31 +151,21 @@ mod tests {
         Entry { command: "/bin/verifa-mcp".to_owned(), arguments: vec!["stdio"], variables, key }
     }
 
+    fn situation<'a>(
+        client: Client,
+        name: &'a ServerName,
+        text: Option<&'a str>,
+        has_own_command: bool,
+    ) -> Situation<'a> {
+        Situation { client, name, text, earlier: &Vec::new, has_own_command, executable: "/bin/verifa-mcp" }
+    }
+
     fn install(client: Client, text: Option<&str>, has_own_command: bool, key: Key) -> Result<Plan, Refusal> {
-        let name = ServerName::default();
-        to_install(
-            &Situation {
-                client,
-                name: &name,
-                text,
-                earlier: &Vec::new,
-                has_own_command,
-                executable: "/bin/verifa-mcp",
-            },
-            &entry(key),
-        )
+        to_install(&situation(client, &ServerName::default(), text, has_own_command), &entry(key))
     }
 
     fn remove(client: Client, text: Option<&str>, has_own_command: bool) -> Result<Plan, Refusal> {
-        let name = ServerName::default();
-        to_remove(&Situation {
-            client,
-            name: &name,
-            text,
-            earlier: &Vec::new,
-            has_own_command,
-            executable: "/bin/verifa-mcp",
-        })
+        to_remove(&situation(client, &ServerName::default(), text, has_own_command))
     }
 
     /// The commands as they are shown, or what else there is to do.
