@@ -56,7 +56,9 @@ Try it without an account:
 
 Exit codes: 0 success, 1 failure, 2 wrong usage or wrong settings.";
 
+// A command's own flags are only made when it is asked for: making all of them is a good part of the start.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 enum Command {
     /// Speak MCP over stdin and stdout (the default)
     Stdio,
@@ -90,7 +92,7 @@ impl Cli {
         matches!(self.command, Some(Command::Resume(_) | Command::Check(_)))
     }
 
-    /// Whether the command is to use all cores: one that many call at once.
+    /// Whether many call at once, so that all cores are to be used.
     pub fn is_for_many(&self) -> bool {
         matches!(self.command, Some(Command::Http(_)))
     }
