@@ -4,7 +4,9 @@
 
 use std::{
     io::{self, Write},
+    num::NonZero,
     process::ExitCode,
+    thread::available_parallelism,
     time::Duration,
 };
 
@@ -34,8 +36,7 @@ fn main() -> ExitCode {
     let default_level = if cli.is_brief() { LevelFilter::OFF } else { LevelFilter::INFO };
     let _logs = telemetry::start(config.log.unwrap_or(default_level), config.log_format);
 
-    let mut runtime = if cli.is_for_many() { Builder::new_multi_thread() } else { Builder::new_current_thread() };
-    let runtime = match runtime.enable_all().build() {
+    let runtime = match runtime(cli.is_for_many()).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error, 1),
     };
@@ -43,6 +44,18 @@ fn main() -> ExitCode {
     // Blocking reads of stdin cannot be stopped, only left behind.
     runtime.shutdown_timeout(GRACE);
     ended.unwrap_or_else(failed)
+}
+
+/// The threads that the work is done on: one for each core where many call at once.
+fn runtime(for_many: bool) -> Builder {
+    let cores = if for_many { available_parallelism().map_or(1, NonZero::get) } else { 1 };
+    // On a single core, threads would only wake each other.
+    if cores == 1 {
+        return Builder::new_current_thread();
+    }
+    let mut runtime = Builder::new_multi_thread();
+    runtime.worker_threads(cores);
+    runtime
 }
 
 fn failed(error: anyhow::Error) -> ExitCode {

@@ -1,5 +1,8 @@
 //! Streamable HTTP at `/mcp`: both eras, streams, cancelling, stopping, and what an operator sees.
 
+use futures_util::future::join_all;
+#[cfg(target_os = "linux")]
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -99,6 +102,24 @@ async fn it_listens_on_several_addresses_and_on_ipv6() {
         assert_eq!(fetch(&url).await.text().await.unwrap(), "ready\n");
     }
     assert!(text.contains("http://[::1]:"));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn on_a_single_core_a_call_that_hangs_holds_nobody_up() {
+    let cores = sched_getaffinity(None).unwrap();
+    let mut core = CpuSet::new();
+    core.set((0..CpuSet::MAX_CPU).find(|core| cores.is_set(*core)).unwrap());
+    // The server starts from this thread, and keeps to its core.
+    sched_setaffinity(None, &core).unwrap();
+    let upstream = Upstream::always([Reply::resumed()]).await;
+    upstream.plan("ses_hangs", [Reply::Hang]);
+    let server = HttpServer::of_api(&upstream.url, &[]).await;
+    let hanging = tokio::spawn(server.resume(SANDBOX_KEY, "ses_hangs").send());
+    upstream.arrival().await;
+    let answers = join_all((0..10).map(|_| json_of(server.resume(SANDBOX_KEY, "ses_1")))).await;
+    assert!(answers.iter().all(|answer| answer["result"]["isError"] == false), "{answers:?}");
+    assert!(!hanging.is_finished());
 }
 
 #[tokio::test]
