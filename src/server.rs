@@ -27,7 +27,7 @@ use rmcp::{
     service::RequestContext,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tracing::{Instrument, Span, field::Empty};
 
 use self::{confirmation::Confirmation, instructions::instructions};
 use crate::{
@@ -35,7 +35,7 @@ use crate::{
     metrics::Metrics,
     prompts,
     tools::{Call, Caller, Setup, ToolError, ToolName, definitions},
-    verifa::{Environment, Wait},
+    verifa::{Environment, SessionId, Wait},
 };
 
 const CANCELLED: &str = "The call was cancelled. If it was to make a link, the link may have been made all the same.";
@@ -122,13 +122,13 @@ impl Server {
         }
     }
 
-    /// Carries a call out; `None` where there is no such tool.
+    /// Carries a call out, inside its span.
     async fn call(
         &self,
+        tool: ToolName,
         request: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
-    ) -> Option<CallToolResponse> {
-        let tool = ToolName::find(&request.name)?;
+    ) -> CallToolResponse {
         let caller = self.caller(context);
         let counted = self.setup.metrics.call_begins(tool.as_str());
         let outcome = match self.agreed(tool, request, caller, context).await {
@@ -136,7 +136,7 @@ impl Server {
                 biased;
                 () = context.ct.cancelled() => {
                     tracing::info!("call cancelled");
-                    return Some(CallToolResult::error(vec![ContentBlock::text(CANCELLED)]).into());
+                    return CallToolResult::error(vec![ContentBlock::text(CANCELLED)]).into();
                 }
                 sent = call.send(&self.setup, caller, |wait| report_wait(context, wait)) => sent.map(Into::into),
             },
@@ -149,7 +149,7 @@ impl Server {
             Err(error) => error.fault.label(),
         });
         let request_id = of_request::<RequestId>(context).map(|id| id.0.as_str());
-        Some(outcome.unwrap_or_else(|error| error.into_result(request_id).into()))
+        outcome.unwrap_or_else(|error| error.into_result(request_id).into())
     }
 
     /// Reads a call and has the user agree to it, where they are to.
@@ -162,6 +162,7 @@ impl Server {
     ) -> Result<Agreed, ToolError> {
         let confirmation = if tool.writes() { Confirmation::of(tool, &request, &self.setup, caller) } else { None };
         let mut call = Call::read(tool, request.arguments.unwrap_or_default(), &self.setup, caller)?;
+        Span::current().record("session_id", call.session_id().map(SessionId::as_str));
         if let Some(write) = call.as_write()
             && let Some(confirmation) = confirmation
             // Boxed: it is large, and most calls do without.
@@ -293,13 +294,13 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let span = match of_request::<RequestId>(&context) {
-            Some(id) => tracing::info_span!("request", request_id = id.0, caller = self.caller(&context).label()),
-            None => tracing::Span::none(),
-        };
-        let answer = async { self.call(request, &context).await.ok_or_else(unknown_tool) };
+        let tool = ToolName::find(&request.name).ok_or_else(unknown_tool)?;
+        let request_id = of_request::<RequestId>(&context).map(|id| id.0.as_str());
+        // Only where there may be several.
+        let caller = request_id.and_then(|_| self.caller(&context).label());
+        let span = tracing::info_span!("call", tool = tool.as_str(), session_id = Empty, request_id, caller);
         // The SDK moves a call's future about several times, and it is large.
-        Box::pin(answer.instrument(span)).await
+        Ok(Box::pin(self.call(tool, request, &context).instrument(span)).await)
     }
 }
 

@@ -47,7 +47,7 @@ pub fn start(level: LevelFilter, format: Format) -> WorkerGuard {
         Format::Json => layer.json().boxed(),
     };
     // Only the tests of one process could start it twice.
-    let _ = tracing_subscriber::registry().with(layer.with_filter(targets)).try_init();
+    let _ = tracing_subscriber::registry().with(targets).with(layer).try_init();
     guard
 }
 

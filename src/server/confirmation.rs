@@ -19,7 +19,6 @@ use rmcp::{
 use serde_json::Value;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 
 use super::{
     Turn, of_request,
@@ -76,25 +75,18 @@ impl<'a> Confirmation<'a> {
         context: &RequestContext<RoleServer>,
         stop: &CancellationToken,
     ) -> Result<Option<InputRequiredResult>, ToolError> {
-        let tool = self.tool;
-        let span = tracing::info_span!("confirmation", tool = tool.as_str(), session_id = call.session_id().as_str());
-        let asked = async {
-            let asked = if is_modern(context) {
-                self.ask_by_answer(call, context)
-            } else {
-                self.ask_and_wait(call, context, stop).await.map(|()| None)
-            };
-            match &asked {
-                Ok(Some(_)) => tracing::info!("asking the user"),
-                Ok(None) => tracing::info!("the user said yes"),
-                Err(why) => tracing::info!(%why, "nothing sent"),
-            }
-            asked
+        let asked = if is_modern(context) {
+            self.ask_by_answer(call, context)
+        } else {
+            self.ask_and_wait(call, context, stop).await.map(|()| None)
         };
-        asked
-            .instrument(span)
-            .await
-            .map_err(|why| ToolError { fault: Fault::NotConfirmed(why), circumstances: Circumstances::of(tool) })
+        match &asked {
+            Ok(Some(_)) => tracing::info!("asking the user"),
+            Ok(None) => tracing::info!("the user said yes"),
+            Err(why) => tracing::info!(%why, "nothing sent"),
+        }
+        let circumstances = Circumstances::of(self.tool);
+        asked.map_err(|why| ToolError { fault: Fault::NotConfirmed(why), circumstances })
     }
 
     async fn ask_and_wait(

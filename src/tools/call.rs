@@ -10,7 +10,7 @@ use super::{
     list_sessions::{self, ListCall},
     resume_session,
 };
-use crate::verifa::Wait;
+use crate::verifa::{SessionId, Wait};
 
 /// A call that its caller may make and whose arguments are good. Nothing was sent yet.
 #[derive(Debug)]
@@ -34,6 +34,15 @@ impl Call {
             ToolName::GetSession => get_session::read(arguments, caller).map(Self::Get),
             ToolName::ResumeSession => resume_session::read(arguments, setup, caller).map(Self::Link),
             ToolName::GenerateOneTimeLink => generate_one_time_link::read(arguments, setup, caller).map(Self::Link),
+        }
+    }
+
+    /// The session that it is about, where it is about one.
+    pub fn session_id(&self) -> Option<&SessionId> {
+        match self {
+            Self::List(_) => None,
+            Self::Get(call) => Some(call.session_id()),
+            Self::Link(call) => Some(call.session_id()),
         }
     }
 

@@ -6,7 +6,6 @@
 use std::time::Instant;
 
 use reqwest::StatusCode;
-use tracing::Span;
 
 use super::{Caller, Circumstances, Fault, Setup, ToolName, VersionSent};
 use crate::{
@@ -36,11 +35,6 @@ pub(super) struct Exchange<'a> {
 }
 
 impl<'a> About<'a> {
-    /// The span of the exchange's log lines.
-    pub(super) fn span(&self) -> Span {
-        tracing::info_span!("call", tool = self.tool.as_str(), session_id = self.session_id.map(SessionId::as_str))
-    }
-
     /// What the words about a failure depend on, where the agent chose neither a version nor a key.
     pub(super) fn circumstances(&self) -> Circumstances {
         let version = if self.setup.verifa_version.is_some() { VersionSent::BySetting } else { VersionSent::No };
@@ -53,7 +47,7 @@ impl<'a> About<'a> {
         }
     }
 
-    /// Begins the exchange, inside its span.
+    /// Begins the exchange.
     ///
     /// # Errors
     /// Where nothing may be sent: for want of a key, or of an audit log.

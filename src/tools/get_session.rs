@@ -7,7 +7,6 @@ use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
-use tracing::Instrument;
 
 use super::{
     Caller, Setup, ToolError, ToolName,
@@ -88,6 +87,10 @@ pub(super) fn read(arguments: JsonObject, caller: &Caller) -> Result<GetCall, To
 }
 
 impl GetCall {
+    pub(super) fn session_id(&self) -> &SessionId {
+        &self.0
+    }
+
     pub(super) async fn send<F: Future<Output = ()>>(
         self,
         setup: &Setup,
@@ -109,8 +112,7 @@ impl GetCall {
                 Ok(result)
             })
         };
-        let shown = exchange.instrument(about.span()).await;
-        shown.map_err(|fault| ToolError { fault, circumstances: about.circumstances() })
+        exchange.await.map_err(|fault| ToolError { fault, circumstances: about.circumstances() })
     }
 }
 

@@ -2,8 +2,6 @@
 //!
 //! All attempts of one call go out with one idempotency key.
 
-use tracing::Instrument;
-
 use super::{
     Caller, CaptureLink, Circumstances, Fault, KeyOrigin, Setup, ToolError, ToolName, VersionSent, confirmation,
     exchange::About,
@@ -97,7 +95,7 @@ impl LinkCall {
         let LinkRequest { session_id, idempotency_key, .. } = &self.request;
         let tool = ToolName::of(self.request.endpoint);
         let about = About { setup, caller, tool, session_id: Some(session_id), idempotency_key: Some(idempotency_key) };
-        let link = self.exchange(about, on_wait).instrument(about.span()).await;
+        let link = self.exchange(about, on_wait).await;
         link.map_err(|fault| {
             let circumstances =
                 Circumstances { version: self.version, key_origin: self.key_origin, ..about.circumstances() };

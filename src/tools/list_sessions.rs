@@ -7,7 +7,6 @@ use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use serde_json::json;
-use tracing::Instrument;
 
 use super::{
     Caller, Setup, ToolError, ToolName,
@@ -146,8 +145,7 @@ impl ListCall {
                 Ok(FoundSessions { page: answer.value, search: self.0, environment: label, now }.into_result())
             })
         };
-        let found = exchange.instrument(about.span()).await;
-        found.map_err(|fault| ToolError { fault, circumstances: about.circumstances() })
+        exchange.await.map_err(|fault| ToolError { fault, circumstances: about.circumstances() })
     }
 }
 
