@@ -128,10 +128,9 @@ impl KeyInflection {
 
 /// Whether all keys are snake case beyond doubt.
 fn is_snake(value: &Value) -> bool {
-    let plain = |key: &str| {
-        key.split('_')
-            .all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()))
-    };
+    let is_word =
+        |word: &[u8]| !word.is_empty() && word.iter().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit());
+    let plain = |key: &str| key.as_bytes().split(|it| *it == b'_').all(is_word);
     match value {
         Value::Object(fields) => fields.iter().all(|(key, field)| plain(key) && is_snake(field)),
         Value::Array(items) => items.iter().all(is_snake),
