@@ -1,6 +1,7 @@
 //! The program: reads the command line and the settings, starts logging, runs the command, gives the exit code.
 //!
-//! What the commands do is in `cli`. Nothing is decided here but how a fault becomes an exit code.
+//! What the commands do is in `cli`. Nothing is decided here but on how many threads they run, and how a fault becomes
+//! an exit code.
 
 use std::{
     io::{self, Write},
@@ -46,15 +47,15 @@ fn main() -> ExitCode {
     ended.unwrap_or_else(failed)
 }
 
-/// The threads that the work is done on: one for each core where many call at once.
+/// A thread for each core where many call at once, else one.
 fn runtime(for_many: bool) -> Builder {
-    let cores = if for_many { available_parallelism().map_or(1, NonZero::get) } else { 1 };
-    // On a single core, threads would only wake each other.
-    if cores == 1 {
+    let threads = if for_many { available_parallelism().map_or(1, NonZero::get) } else { 1 };
+    // On a single core, several would only wake each other.
+    if threads == 1 {
         return Builder::new_current_thread();
     }
     let mut runtime = Builder::new_multi_thread();
-    runtime.worker_threads(cores);
+    runtime.worker_threads(threads);
     runtime
 }
 

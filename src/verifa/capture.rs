@@ -1,6 +1,6 @@
 //! What a capture is about: the session's id, the link that a person opens, and the QR code of that link.
 //!
-//! Whoever holds the link can act as the applicant, so the link and the picture never show in `Debug`; the two methods
+//! Whoever holds the link can act as the applicant, so the link and the picture never show in `Debug`; the methods
 //! named `expose…` are the only ways to them.
 
 use std::{fmt, str::FromStr};

@@ -123,7 +123,7 @@ impl ApiKey {
     }
 
     /// The value of `X-API-Key`, marked so that no HTTP layer prints it.
-    pub(super) fn header(&self) -> HeaderValue {
+    pub(super) fn expose_header(&self) -> HeaderValue {
         self.header.clone()
     }
 }
