@@ -187,6 +187,8 @@ async fn a_client_that_does_not_read_its_stream_waits_with_its_messages() {
     stream.initialize().await;
     let ping = json!({"jsonrpc": "2.0", "id": "x".repeat(60_000), "method": "ping"});
     eventually(async || stream.send(&ping).await == 408).await;
+    let again = server.post(&stream.endpoint, &ping).bearer_auth(SANDBOX_KEY).send().await.unwrap();
+    assert!(again.text().await.unwrap().contains("your stream is not read"));
 }
 
 #[tokio::test]

@@ -28,15 +28,19 @@ async fn status(request: reqwest::RequestBuilder) -> u16 {
     request.send().await.unwrap().status().as_u16()
 }
 
-/// The status of the answer to these bytes, to which the headers of a call are added.
-async fn raw_status(server: &HttpServer, path: &str, headers: &str, body: &str) -> u16 {
+/// The connection on which the answer to these bytes comes, to which the headers of a call are added.
+async fn send_raw(server: &HttpServer, path: &str, headers: &str, body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).await.unwrap();
     let usual = "host: localhost\r\naccept: application/json, text/event-stream\r\ncontent-type: application/json\r\n";
     let request =
         format!("POST {path} HTTP/1.1\r\n{usual}authorization: Bearer {SANDBOX_KEY}\r\n{headers}\r\n\r\n{body}");
     stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+async fn raw_status(server: &HttpServer, path: &str, headers: &str, body: &str) -> u16 {
     let mut answer = [0; 12];
-    stream.read_exact(&mut answer).await.unwrap();
+    send_raw(server, path, headers, body).await.read_exact(&mut answer).await.unwrap();
     str::from_utf8(&answer[9..]).unwrap().parse().unwrap()
 }
 
@@ -118,7 +122,20 @@ async fn the_table_of_statuses_is_what_the_server_answers() {
 #[tokio::test]
 async fn a_request_that_does_not_end_in_time_gets_408() {
     let server = HttpServer::start(&[], &[("VERIFA_MCP_RETRY_BUDGET", "10ms")]).await;
-    assert_eq!(raw_status(&server, "/mcp", "content-length: 100", "{").await, SLOW);
+    let mut answer = String::new();
+    send_raw(&server, "/mcp", "content-length: 100", "{").await.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with(&format!("HTTP/1.1 {SLOW} ")), "{answer}");
+    assert!(answer.contains("No answer came in time. What was asked for may have been done"), "{answer}");
+}
+
+#[tokio::test]
+async fn whoever_takes_another_path_is_told_the_right_one() {
+    let server = HttpServer::start(&[], &[]).await;
+    for path in ["/", "/mcp/", "/MCP", "/api/v1/mcp"] {
+        let response = server.post(path, &resume_message("ses_1")).bearer_auth(SANDBOX_KEY).send().await.unwrap();
+        assert_eq!(response.status(), 404, "{path}");
+        assert!(response.text().await.unwrap().contains("There is nothing here. MCP is at /mcp."), "{path}");
+    }
 }
 
 #[tokio::test]

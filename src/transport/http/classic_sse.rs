@@ -36,7 +36,7 @@ use tokio_util::{
     sync::{CancellationToken, DropGuard, PollSender},
     task::TaskTracker,
 };
-use tower_http::{limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
+use tower_http::limit::RequestBodyLimitLayer;
 use url::form_urlencoded;
 
 use super::{
@@ -60,11 +60,10 @@ const QUESTIONS: usize = 16;
 /// How long a client may take from opening a stream to its first message.
 const FIRST_MESSAGE: Duration = Duration::from_secs(30);
 
-/// How many streams there may be, and how long a message's request may take.
+/// How many streams there may be.
 pub(super) struct Limits {
     pub(super) streams: usize,
     pub(super) streams_per_caller: usize,
-    pub(super) time: Duration,
 }
 
 /// All streams of this process.
@@ -106,7 +105,6 @@ pub(super) fn router(server: Server, service: Arc<Service>, limits: &Limits, end
     Router::new()
         .route("/messages", post(receive))
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, limits.time))
         .route("/sse", get(open))
         .with_state(streams)
 }

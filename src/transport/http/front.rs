@@ -140,8 +140,8 @@ pub(super) struct Front {
     pub(super) service: Arc<Service>,
     /// `/mcp`, to which nearly every request goes: straight, not through the router.
     pub(super) mcp: StreamableHttpService<Server, NeverSessionManager>,
-    /// From a request of `/mcp` to the beginning of its answer.
-    pub(super) call_time: Duration,
+    /// From a request to the beginning of its answer.
+    pub(super) time: Duration,
     pub(super) others: Router,
 }
 
@@ -160,7 +160,9 @@ impl Front {
             None => match service.auth.authenticate(request.headers(), request.uri().query(), &service.rights) {
                 Ok(caller) => {
                     line.caller = caller.label().map(str::to_owned);
-                    self.answer(path, caller, request).await?
+                    // The future is large, and is moved about while it is still in one piece with others.
+                    let answer = Box::pin(self.answer(path, caller, request));
+                    timeout(self.time, answer).await.unwrap_or_else(|_| Ok(too_late(path)))?
                 }
                 Err(denied) => denied.into_response(),
             },
@@ -188,13 +190,17 @@ impl Front {
             };
         }
         request.extensions_mut().insert(caller);
-        // The future is large, and is moved about while it is still in one piece with others.
-        let answer = Box::pin(self.mcp.handle(request));
-        Ok(match timeout(self.call_time, answer).await {
-            Ok(answer) => answer.map(Body::new),
-            Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
-        })
+        Ok(self.mcp.handle(request).await.map(Body::new))
     }
+}
+
+fn too_late(path: &str) -> Response {
+    let text = if path == "/mcp" {
+        "No answer came in time. What was asked for may have been done all the same. Call again."
+    } else {
+        "This message was not taken: your stream is not read, or too many of your calls run. Send it again."
+    };
+    refuse(StatusCode::REQUEST_TIMEOUT, text)
 }
 
 /// A request's line in the log and its count, written when it is dropped: also when the client left before the answer.
@@ -305,13 +311,15 @@ impl fmt::Display for Refusal {
         match self {
             Self::Host(host) => write!(
                 formatter,
-                "This server does not go by the name \"{host}\". If it should, add it with --allowed-host \
-                 (VERIFA_MCP_ALLOWED_HOSTS)."
+                "This server does not go by the name {}. If it should, add it with --allowed-host \
+                 (VERIFA_MCP_ALLOWED_HOSTS).",
+                host.quoted()
             ),
             Self::Origin(origin) => write!(
                 formatter,
-                "Web pages of \"{origin}\" may not call this server. If they should, add the origin with \
-                 --allowed-origin (VERIFA_MCP_ALLOWED_ORIGINS)."
+                "Web pages of {} may not call this server. If they should, add the origin with \
+                 --allowed-origin (VERIFA_MCP_ALLOWED_ORIGINS).",
+                origin.quoted()
             ),
             Self::Stopping => formatter.write_str("This server is stopping. Try again: another may answer."),
         }

@@ -13,6 +13,7 @@ mod refusal;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use axum::http::StatusCode;
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
 };
@@ -25,6 +26,7 @@ use self::{
     connections::Connections,
     front::{AllowedHost, AllowedOrigin, Front},
     limits::CallLimit,
+    refusal::refuse,
 };
 use crate::{metrics::Metrics, server::Server, tools::Rights};
 
@@ -114,13 +116,20 @@ impl HttpServer {
         self.listeners.iter().map(TcpListener::local_addr).collect()
     }
 
-    /// Where `/metrics` listens, where not beside `/mcp`.
+    /// Where `/metrics` is answered, if anywhere.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.metrics_listener.as_ref()?.local_addr().ok()
+        let beside_mcp = self.listeners.first().filter(|_| self.has_metrics_beside_mcp());
+        self.metrics_listener.as_ref().or(beside_mcp)?.local_addr().ok()
+    }
+
+    /// Where nobody else can reach them, metrics need no address of their own.
+    fn has_metrics_beside_mcp(&self) -> bool {
+        self.metrics_listener.is_none() && self.options.listen.iter().all(|address| address.ip().is_loopback())
     }
 
     /// Answers until `stopping` is cancelled; then lets running calls end, within the grace period or until `cut`.
     pub async fn serve(self, stopping: CancellationToken, cut: CancellationToken) {
+        let has_metrics = self.has_metrics_beside_mcp();
         let options = self.options;
         let end_streams = CancellationToken::new();
         let running = TaskTracker::new();
@@ -148,19 +157,19 @@ impl HttpServer {
             StreamableHttpService::new(move || Ok(stateless.clone()), Arc::<NeverSessionManager>::default(), config);
         let health = operation::health(stopping.clone());
         let metrics = operation::metrics(self.metrics);
-        let mut others = health.clone();
-        if self.metrics_listener.is_none() && options.listen.iter().all(|address| address.ip().is_loopback()) {
+        let mut others =
+            health.clone().fallback(async || refuse(StatusCode::NOT_FOUND, "There is nothing here. MCP is at /mcp."));
+        if has_metrics {
             others = others.merge(metrics.clone());
         }
         if options.classic_sse {
             let limits = classic_sse::Limits {
                 streams: options.max_streams,
                 streams_per_caller: options.max_streams_per_caller,
-                time: options.request_timeout,
             };
             others = others.merge(classic_sse::router(server, service.clone(), &limits, end_streams.clone()));
         }
-        let front = Arc::new(Front { service, mcp, call_time: options.request_timeout, others });
+        let front = Arc::new(Front { service, mcp, time: options.request_timeout, others });
         let app = front::cors(options.allowed_origins).layer(service_fn(move |request| front.clone().receive(request)));
 
         let connections = Connections::new(options.max_connections, stopping.clone());

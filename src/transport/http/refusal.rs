@@ -1,4 +1,4 @@
-//! The body of every refusal: a JSON-RPC error, since some clients show their user no other.
+//! The body of our refusals: a JSON-RPC error, since some clients show their user no other.
 //!
 //! Which status it has, and in which words, is up to whoever refuses.
 
