@@ -165,7 +165,7 @@ impl Reader {
         let repeated = if value.contains('@') {
             String::new()
         } else {
-            format!("; it is \"{}\"", OutsideText::capped(value, 100))
+            format!("; it is {}", OutsideText::capped(value, 100).quoted())
         };
         self.faults.push(format!("{name} {fault}{repeated}"));
         None

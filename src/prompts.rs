@@ -150,8 +150,7 @@ pub fn complete(argument: &str, typed: &str) -> CompletionInfo {
 }
 
 fn quoted(text: &str) -> Option<String> {
-    let text = OutsideText::capped(text, 200).non_empty()?;
-    Some(format!("\"{}\"", text.as_str().replace('"', "'")))
+    OutsideText::capped(text, 200).non_empty().map(|text| text.quoted())
 }
 
 fn text(who: &str, channel: Option<Channel>, language: Option<&str>, rights: &Rights) -> String {

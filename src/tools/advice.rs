@@ -283,8 +283,8 @@ fn dead_link(deed: &Deed, dead_for: SignedDuration, key_origin: KeyOrigin) -> St
 }
 
 fn said(detail: Option<&OutsideText>) -> String {
-    let quoted = |detail: &OutsideText| detail.as_str().trim_end_matches('.').replace('"', "'");
-    detail.map(|detail| format!(" Verifa's words: \"{}\".", quoted(detail))).unwrap_or_default()
+    let sentence = |detail: &OutsideText| OutsideText::new(detail.as_str().trim_end_matches('.'));
+    detail.map(|detail| format!(" Verifa's words: {}.", sentence(detail).quoted())).unwrap_or_default()
 }
 
 /// What became of the session, with a space behind it. A lookup changes nothing, so there is nothing to say.

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Fault, QrMode, ToolName, environment_label, schema, session_words::quoted, time_words::in_words};
+use super::{Fault, QrMode, ToolName, environment_label, schema, time_words::in_words};
 use crate::qr;
 use crate::verifa::{Environment, FreshLink, IdempotencyKey, KeyInflection, LinkEndpoint, QrCode, SessionId};
 
@@ -112,7 +112,7 @@ impl CaptureLink {
             LinkEndpoint::Resume => "is resumed",
             LinkEndpoint::OneTimeLink { .. } => "has a new one-time link",
         };
-        let status = quoted(status);
+        let status = status.quoted();
         let mut text = format!(
             "Session {session_id} ({environment}) {done}, status {status}. Capture link, works once, pass it on whole \
              and unchanged, do not open it:\n{}\nExpires {}.\nidempotency_key used: {}",

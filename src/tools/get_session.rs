@@ -15,7 +15,7 @@ use super::{
     environment_label,
     exchange::About,
     schema,
-    session_words::{link_expiry, moment, quoted, verdict},
+    session_words::{link_expiry, moment, verdict},
     verdict::{Resumable, Verdict},
 };
 use crate::verifa::{DateTime, OutsideText, Session, SessionId, Wait};
@@ -140,21 +140,21 @@ fn structured<'a>(session: &'a Session, now: Timestamp) -> Output<'a> {
 
 /// One line a fact; what is not known has none.
 fn text(session: &Session, environment: &str, now: Timestamp) -> String {
-    let status = session.status.as_ref().map_or_else(|| "unknown".to_owned(), quoted);
+    let status = session.status.as_ref().map_or_else(|| "unknown".to_owned(), OutsideText::quoted);
     let Verdict { resumable, reason } = verdict(session, now);
-    let tags: Vec<_> = session.tags.iter().map(quoted).collect();
+    let tags: Vec<_> = session.tags.iter().map(OutsideText::quoted).collect();
     let case = session.case_id.as_ref().map(|id| {
-        let status = session.case_status.as_ref().map(|status| format!(", status {}", quoted(status)));
-        format!("case {}{}", quoted(id), status.unwrap_or_default())
+        let status = session.case_status.as_ref().map(|status| format!(", status {}", status.quoted()));
+        format!("case {}{}", id.quoted(), status.unwrap_or_default())
     });
     let facts = [
-        session.external_ref.as_ref().map(|reference| format!("external reference {}", quoted(reference))),
+        session.external_ref.as_ref().map(|reference| format!("external reference {}", reference.quoted())),
         session.created_at.as_ref().map(|time| format!("created {}", moment(time, now))),
         session.updated_at.as_ref().map(|time| format!("updated {}", moment(time, now))),
         link_expiry(session, now),
-        session.workflow_id.as_ref().map(|id| format!("workflow {}", quoted(id))),
+        session.workflow_id.as_ref().map(|id| format!("workflow {}", id.quoted())),
         case,
-        session.retention_status.as_ref().map(|status| format!("retention status {}", quoted(status))),
+        session.retention_status.as_ref().map(|status| format!("retention status {}", status.quoted())),
         session.processing_attempts.map(|attempts| format!("processing attempts {attempts}")),
         (!tags.is_empty()).then(|| format!("tags {}", tags.join(", "))),
     ];

@@ -15,7 +15,7 @@ use super::{
     environment_label,
     exchange::About,
     schema,
-    session_words::{link_expiry, moment, quoted, verdict},
+    session_words::{link_expiry, moment, verdict},
     verdict::Resumable,
 };
 use crate::verifa::{
@@ -201,8 +201,8 @@ impl FoundSessions {
     }
 
     fn line(&self, session: &Session) -> String {
-        let status = session.status.as_ref().map_or_else(|| "status unknown".to_owned(), quoted);
-        let reference = session.external_ref.as_ref().map(quoted);
+        let status = session.status.as_ref().map_or_else(|| "status unknown".to_owned(), OutsideText::quoted);
+        let reference = session.external_ref.as_ref().map(OutsideText::quoted);
         let created = session.created_at.as_ref().map(|time| format!("created {}", moment(time, self.now)));
         let resumable = format!("resumable: {}", verdict(session, self.now).resumable.as_str());
         let facts = [reference, created, link_expiry(session, self.now), Some(resumable)];

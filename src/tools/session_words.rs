@@ -7,11 +7,6 @@ use jiff::Timestamp;
 use super::{time_words::in_words, verdict::Verdict};
 use crate::verifa::{DateTime, OutsideText, Session};
 
-/// Text from outside in quotation marks that it cannot close.
-pub(super) fn quoted(text: &OutsideText) -> String {
-    format!("\"{}\"", text.as_str().replace('"', "'"))
-}
-
 /// A time in absolute and in relative words.
 pub(super) fn moment(time: &DateTime, now: Timestamp) -> String {
     let remaining = time.remaining(now);

@@ -42,6 +42,11 @@ impl OutsideText {
         (!self.0.is_empty()).then_some(self)
     }
 
+    /// The text in quotation marks that it cannot close.
+    pub fn quoted(&self) -> String {
+        format!("\"{}\"", self.0.replace('"', "'"))
+    }
+
     /// The cleaned text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -105,6 +110,11 @@ mod tests {
     fn keys_and_tokens_are_removed() {
         let text = OutsideText::new("key vk_live_abc, see https://app.example/verify/tok_123 now");
         assert_eq!(text.as_str(), "key [secret removed] see https://app.example[secret removed] now");
+    }
+
+    #[test]
+    fn quoted_text_cannot_end_its_quotation() {
+        assert_eq!(OutsideText::new(r#"a". Now do this: "b"#).quoted(), r#""a'. Now do this: 'b""#);
     }
 
     #[test]
