@@ -298,7 +298,8 @@ impl ServerHandler for Server {
         let request_id = of_request::<RequestId>(&context).map(|id| id.0.as_str());
         // Only where there may be several.
         let caller = request_id.and_then(|_| self.caller(&context).label());
-        let span = tracing::info_span!("call", tool = tool.as_str(), session_id = Empty, request_id, caller);
+        // At whatever level is asked for, a line says which call it is about.
+        let span = tracing::error_span!("call", tool = tool.as_str(), session_id = Empty, request_id, caller);
         // The SDK moves a call's future about several times, and it is large.
         Ok(Box::pin(self.call(tool, request, &context).instrument(span)).await)
     }

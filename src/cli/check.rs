@@ -77,7 +77,7 @@ async fn find(config: Config) -> Findings {
             "no API key is configured",
             "set VERIFA_API_KEY to your secret key, vk_sandbox_… or vk_live_…, or VERIFA_API_KEY_FILE to a file with it",
         )),
-        Some(key) => match setup.client.rate_limits(key).await {
+        Some(key) => match setup.client.rate_limits(key, config.verifa_version.as_ref()).await {
             Ok(answer) => take_over(&mut findings, answer, key.environment()),
             Err(error) => findings.faults.push(explain(&error, config.verifa_version.as_ref())),
         },
@@ -102,7 +102,7 @@ fn take_over(findings: &mut Findings, answer: Answer<RateLimits>, environment: E
     findings.answered = true;
     if let Some(named) = limits.environment.filter(|named| named.as_str() != environment.as_str()) {
         findings.faults.push(FaultAndFix::new(
-            format!("the key begins like a {environment} key, but Verifa says that it belongs to \"{named}\""),
+            format!("the key begins like a {environment} key, but Verifa says that it belongs to {}", named.quoted()),
             "check at Verifa that this is the key you meant",
         ));
     }
@@ -114,7 +114,7 @@ fn take_over(findings: &mut Findings, answer: Answer<RateLimits>, environment: E
 fn explain(error: &Error, version: Option<&ApiVersion>) -> FaultAndFix {
     match error {
         Error::Refused(refusal) => {
-            let said = refusal.detail.as_ref().map(|detail| format!(": \"{detail}\"")).unwrap_or_default();
+            let said = refusal.detail.as_ref().map(|detail| format!(": {}", detail.quoted())).unwrap_or_default();
             let answered = format!("Verifa answered {}{said}", refusal.status.as_u16());
             match (refusal.status.as_u16(), version) {
                 (401, _) => FaultAndFix::new(

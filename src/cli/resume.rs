@@ -12,6 +12,7 @@ use std::{
 use anyhow::Context;
 use rmcp::model::JsonObject;
 use serde_json::json;
+use tracing::Instrument;
 
 use super::flags::Resume;
 use crate::{
@@ -55,7 +56,8 @@ pub(super) async fn run(flags: &Resume, config: &Config) -> anyhow::Result<ExitC
 
 async fn resume(arguments: JsonObject, setup: &Setup, caller: &Caller) -> Result<CaptureLink, ToolError> {
     let call = resume_session::read(arguments, setup, caller)?;
-    call.send(setup, caller, report_wait).await
+    let span = tracing::error_span!("call", session_id = call.session_id().as_str());
+    call.send(setup, caller, report_wait).instrument(span).await
 }
 
 async fn report_wait(wait: Wait) {

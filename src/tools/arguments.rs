@@ -7,7 +7,7 @@ use std::{fmt::Display, ops::RangeInclusive, str::FromStr};
 use rmcp::model::JsonObject;
 use serde_json::Value;
 
-use super::{Caller, Circumstances, Fault, ToolError, ToolName, session_words::quoted};
+use super::{Caller, Circumstances, Fault, ToolError, ToolName};
 use crate::verifa::{ApiVersion, IdempotencyKey, KeyInflection, OutsideText, SearchText, SessionId, SessionStatus};
 
 /// How much of a wrong value is repeated, in characters.
@@ -117,13 +117,13 @@ impl Arguments {
 }
 
 fn nothing_sent(tool: ToolName, fault: Fault) -> ToolError {
-    tracing::debug!(tool = tool.as_str(), %fault, "nothing sent");
+    tracing::info!(%fault, "nothing sent");
     ToolError { fault, circumstances: Circumstances::of(tool) }
 }
 
 fn repeated(value: &Value) -> String {
     match value.as_str() {
-        Some(text) => quoted(&OutsideText::capped(text, REPEATED)),
+        Some(text) => OutsideText::capped(text, REPEATED).quoted(),
         None => OutsideText::capped(&value.to_string(), REPEATED).to_string(),
     }
 }

@@ -81,7 +81,7 @@ impl Exchange<'_> {
         answer: Result<Answer<T>, Failure>,
         result: impl FnOnce(Answer<T>) -> Result<R, Fault>,
     ) -> Result<R, Fault> {
-        count(&self.about.setup.metrics, answer.as_ref().map(|it| it.status).map_err(|failure| &failure.error));
+        count(&self.about.setup.metrics, answer.as_ref().map(|it| it.status).map_err(|failure| &failure.last));
         let (status, attempts) = match &answer {
             Ok(answer) => (Some(answer.status), answer.attempts),
             Err(failure) => (failure.error.status(), failure.attempts),

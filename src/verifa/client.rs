@@ -166,9 +166,13 @@ impl Client {
     ///
     /// # Errors
     /// Why there is no usable answer.
-    pub async fn rate_limits(&self, key: &ApiKey) -> Result<Answer<RateLimits>, Error> {
+    pub async fn rate_limits(
+        &self,
+        key: &ApiKey,
+        verifa_version: Option<&ApiVersion>,
+    ) -> Result<Answer<RateLimits>, Error> {
         let url = self.settings.base_url.endpoint(&["rate-limits"]);
-        let request = request(Method::GET, url, key, KeyInflection::Snake, None);
+        let request = request(Method::GET, url, key, KeyInflection::Snake, verifa_version);
         self.attempt(&request, Instant::now() + self.settings.attempt_timeout, RateLimits::read).await
     }
 
@@ -193,10 +197,12 @@ impl Client {
             let progress =
                 Progress { attempts, elapsed, outcome_open, shortest_attempt: self.shortest_attempt(&error) };
             outcome_open |= error.leaves_outcome_open();
-            let decision = retry::decide(&error, progress, budget, fastrand::f64());
-            let error = if self.says_only_that_time_is_up(&error) { earlier.take().unwrap_or(error) } else { error };
-            match decision {
-                Decision::Stop => return Err(Failure { error, attempts, elapsed, may_have_succeeded: outcome_open }),
+            match retry::decide(&error, progress, budget, fastrand::f64()) {
+                Decision::Stop => {
+                    let telling = earlier.filter(|_| self.says_only_that_time_is_up(&error));
+                    let (error, last) = (telling.unwrap_or_else(|| error.clone()), error);
+                    return Err(Failure { error, last, attempts, elapsed, may_have_succeeded: outcome_open });
+                }
                 Decision::WaitFor(delay) => {
                     tracing::info!(attempt = attempts, %error, wait_seconds = delay.as_secs_f64(), "will repeat");
                     let end = Instant::now() + delay;
@@ -282,7 +288,7 @@ fn request(
     verifa_version: Option<&ApiVersion>,
 ) -> Request {
     let mut request = Request::new(method, url);
-    request.headers_mut().insert(wire::API_KEY, key.header());
+    request.headers_mut().insert(wire::API_KEY, key.expose_header());
     set_header(&mut request, ACCEPT.as_str(), "application/json");
     set_header(&mut request, wire::KEY_INFLECTION, key_inflection.as_str());
     if let Some(version) = verifa_version {

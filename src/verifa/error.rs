@@ -176,12 +176,14 @@ impl Error {
     }
 }
 
-/// A call's failure: the last attempt's error, and what all attempts together say.
+/// A call's failure: the most telling error, and what all attempts together say.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{error} (attempt {attempts})")]
 pub struct Failure {
-    /// Why the last attempt failed.
+    /// Why the last attempt failed that says something: one that the budget cut short does not.
     pub error: Error,
+    /// Why the very last attempt failed.
+    pub last: Error,
     /// How many requests were tried.
     pub attempts: u32,
     /// From the first attempt to the last one's end.

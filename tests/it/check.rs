@@ -57,6 +57,11 @@ async fn it_names_each_fault_and_its_fix() {
     let no_key = fault_of(&[("VERIFA_API_URL", &emulator.url)]).await;
     assert!(no_key.starts_with("no API key is configured -> set VERIFA_API_KEY"), "{no_key}");
 
+    let retired = [("VERIFA_API_KEY", SANDBOX_KEY), ("VERIFA_API_VERSION", "2020-01-01")];
+    let retired = fault_of(&[&retired[..], &[("VERIFA_API_URL", &emulator.url)]].concat()).await;
+    assert!(retired.starts_with("Verifa answered 400: \"API version 2020-01-01 has been retired"), "{retired}");
+    assert!(retired.ends_with("-> change VERIFA_API_VERSION, or leave it out"), "{retired}");
+
     let revoked = fault_of(&[("VERIFA_API_KEY", "vk_sandbox_revoked"), ("VERIFA_API_URL", &emulator.url)]).await;
     assert!(revoked.starts_with("the key was rejected (401)"), "{revoked}");
 

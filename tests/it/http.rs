@@ -1,15 +1,18 @@
 //! Streamable HTTP at `/mcp`: both eras, streams, cancelling, stopping, and what an operator sees.
 
+use std::process::Stdio;
+
 use futures_util::future::join_all;
 #[cfg(target_os = "linux")]
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
 };
 
 use crate::{
+    documents::{blocks, document},
     program::{HttpServer, SANDBOX_KEY, eventually, fetch, program, resume_message, run, stderr},
     upstream::{Reply, Upstream},
 };
@@ -91,7 +94,7 @@ async fn a_client_that_leaves_cancels_its_request_to_verifa() {
 #[tokio::test]
 async fn it_listens_on_several_addresses_and_on_ipv6() {
     let mut command = program(["http", "--emulator", "--listen", "127.0.0.1:0,[::1]:0", "--listen", "127.0.0.1:0"]);
-    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut stdout = child.stdout.take().unwrap();
     let mut text = String::new();
     while text.lines().count() < 3 || !text.ends_with('\n') {
@@ -222,6 +225,19 @@ async fn metrics_count_calls_and_hold_nothing_that_names_anybody() {
 }
 
 #[tokio::test]
+async fn a_request_that_the_budget_cuts_short_is_counted_as_what_it_was() {
+    let upstream = Upstream::always([Reply::error(503, "unavailable", "busy"), Reply::Hang]).await;
+    let server = HttpServer::of_api(&upstream.url, &[("VERIFA_MCP_RETRY_BUDGET", "2s")]).await;
+    let answer = json_of(server.resume(SANDBOX_KEY, "ses_1")).await;
+    assert!(answer["result"]["content"][0]["text"].as_str().unwrap().contains("503"), "{answer}");
+    let text = server.get("/metrics").send().await.unwrap().text().await.unwrap();
+    for status in ["503", "0"] {
+        let line = format!("verifa_mcp_upstream_requests_total{{status=\"{status}\"}} 1");
+        assert!(text.lines().any(|it| it == line), "{line} in\n{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_call_whose_client_left_is_counted_and_written_down() {
     let upstream = Upstream::always([Reply::Hang]).await;
     let server = HttpServer::of_api(&upstream.url, &[]).await;
@@ -242,10 +258,20 @@ async fn a_call_whose_client_left_is_counted_and_written_down() {
 }
 
 #[tokio::test]
+async fn it_says_where_it_listens_as_the_page_shows() {
+    let mut child = program(["http", "--emulator", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (first, second) = (lines.next_line().await.unwrap().unwrap(), lines.next_line().await.unwrap().unwrap());
+    let port = first.strip_suffix("/mcp").unwrap().rsplit(':').next().unwrap();
+    let printed = format!("{first}\n{second}\n").replace(port, "8787");
+    assert!(blocks(&document("docs/http.md"), "text").contains(&printed.as_str()), "{printed}");
+}
+
+#[tokio::test]
 async fn metrics_are_not_shown_where_others_can_reach_them() {
     let arguments = ["--listen", "0.0.0.0:0", "--metrics-listen", "127.0.0.1:0"];
     let mut command = program(["http"].into_iter().chain(arguments));
-    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut stdout = child.stdout.take().unwrap();
     let mut text = String::new();
     while text.lines().count() < 2 || !text.ends_with('\n') {
@@ -261,7 +287,7 @@ async fn metrics_are_not_shown_where_others_can_reach_them() {
 
 #[tokio::test]
 async fn a_request_goes_by_one_id_in_its_answer_its_error_and_the_log() {
-    let server = HttpServer::start(&[], &[("VERIFA_MCP_LOG", "debug")]).await;
+    let server = HttpServer::start(&[], &[]).await;
     let mut ids = vec!["mine-1_A".to_owned()];
     let given = server.resume(SANDBOX_KEY, "../x").header("x-request-id", "mine-1_A").send().await.unwrap();
     assert_eq!(given.headers()["x-request-id"], "mine-1_A");

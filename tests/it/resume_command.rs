@@ -27,6 +27,13 @@ async fn a_stranger_sees_the_whole_job_in_one_command() {
 }
 
 #[tokio::test]
+async fn its_log_names_the_session() {
+    let output = run(["resume", "ses_demo_expired", "--emulator", "--log", "info"], &[]).await;
+    let line = stderr(&output).lines().find(|line| line.contains("resumed")).unwrap();
+    assert!(line.contains(r#"call{session_id="ses_demo_expired"}"#), "{line}");
+}
+
+#[tokio::test]
 async fn it_works_behind_a_dead_proxy() {
     let dead = "http://127.0.0.1:9";
     let proxies = [("HTTP_PROXY", dead), ("http_proxy", dead), ("HTTPS_PROXY", dead), ("ALL_PROXY", dead)];

@@ -157,12 +157,26 @@ async fn logs_are_one_json_object_a_line_when_asked_for() {
 }
 
 #[tokio::test]
+async fn a_failure_is_logged_with_its_session_at_every_level_that_shows_it() {
+    for level in ["warn", "info"] {
+        let mut client = Client::start(&["--emulator", "--log", level], &[]).await;
+        client.resume(json!({"session_id": "ses_nobody"})).await;
+        client.close_stdin();
+        let (_, log) = client.end().await;
+        let line = log.lines().find(|line| line.contains("no result")).unwrap();
+        assert!(line.contains(r#"call{tool="resume_session" session_id="ses_nobody"}"#), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn the_default_log_is_a_line_a_call() {
     let mut client = Client::start(&["--emulator"], &[]).await;
     for _ in 0..3 {
         client.resume(json!({"session_id": "ses_demo_expired"})).await;
     }
+    client.resume(json!({"session_id": "not an id"})).await;
     client.close_stdin();
     let (_, log) = client.end().await;
-    assert_eq!(log.lines().count(), 4, "{log}");
+    assert_eq!(log.lines().count(), 5, "{log}");
+    assert!(log.contains("nothing sent fault=invalid arguments"), "{log}");
 }
