@@ -7,7 +7,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Instant,
@@ -175,7 +175,9 @@ impl OpenFile {
         options.append(true).create(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        Ok(Self { file: options.open(path)?, torn: false })
+        let file = options.open(path)?;
+        let torn = ends_torn(path, &file);
+        Ok(Self { file, torn })
     }
 
     /// Whether the path no longer leads to this file, because somebody renamed, replaced or deleted it.
@@ -259,6 +261,18 @@ impl Drop for RunningCall<'_> {
     }
 }
 
+/// Whether the last line was cut short, by an earlier process perhaps; false where that cannot be seen.
+fn ends_torn(path: &Path, file: &File) -> bool {
+    let last_byte = || -> io::Result<[u8; 1]> {
+        let mut last = [0];
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        Ok(last)
+    };
+    file.metadata().is_ok_and(|data| data.is_file() && data.len() > 0) && last_byte().is_ok_and(|last| last != *b"\n")
+}
+
 fn now() -> String {
     format!("{:.3}", Timestamp::now())
 }
@@ -280,5 +294,18 @@ mod tests {
         log.append(&1).unwrap();
         log.append(&2).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"cut\": \n1\n2\n");
+    }
+
+    #[test]
+    fn a_line_is_not_glued_to_one_that_was_cut_short_in_an_earlier_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        for (before, after) in [("", "1\n2\n"), ("0\n", "0\n1\n2\n"), ("{\"cut\": ", "{\"cut\": \n1\n2\n")] {
+            std::fs::write(&path, before).unwrap();
+            let log = AuditLog::open(&path).unwrap();
+            log.append(&1).unwrap();
+            log.append(&2).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), after);
+        }
     }
 }
