@@ -97,7 +97,9 @@ pub fn issue(path: &Path, name: CallerName, rights: Rights) -> Result<Token, Tok
     let start = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     let written = line(&Entry::new(name, rights, &token)).and_then(|line| {
         let mut file = private(OpenOptions::new().append(true).create(true)).open(&path)?;
-        file.write_all(format!("{start}{line}").as_bytes())
+        let length = file.metadata()?.len();
+        // Half a line would make all others unreadable.
+        file.write_all(format!("{start}{line}").as_bytes()).inspect_err(|_| drop(file.set_len(length)))
     });
     written.map_err(|error| TokensError::Unwritable { path, kind: error.kind() })?;
     Ok(token)
