@@ -13,7 +13,7 @@ use reqwest::{
 use serde_json::{Value, json};
 use tokio::{
     sync::Semaphore,
-    time::{Instant, sleep_until, timeout, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use super::{
@@ -239,12 +239,10 @@ impl Client {
         let limit = self.settings.attempt_timeout.min(deadline.saturating_duration_since(Instant::now()));
         // A request whose body is in memory, or that has none, can always be cloned.
         let request = request.try_clone().ok_or(Error::Interrupted)?;
-        let exchange = async {
-            let response =
-                http.execute(request).await.map_err(|error| transport_error::classify(&error, limit, self.proxy()))?;
-            self.read_answer(response, read, limit).await
-        };
-        timeout(limit, exchange).await.unwrap_or(Err(Error::TimedOut(limit)))
+        let end = Instant::now() + limit;
+        let response = timeout_at(end, http.execute(request)).await.map_err(|_| Error::TimedOut(limit))?;
+        let response = response.map_err(|error| transport_error::classify(&error, limit, self.proxy()))?;
+        self.read_answer(response, read, limit, end).await
     }
 
     async fn read_answer<T>(
@@ -252,6 +250,7 @@ impl Client {
         mut response: Response,
         read: impl Fn(&Value) -> Result<T, BodyFault> + Copy,
         limit: Duration,
+        end: Instant,
     ) -> Result<Answer<T>, Error> {
         let status = response.status();
         let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
@@ -260,12 +259,13 @@ impl Client {
         let retry_after = header(RETRY_AFTER).and_then(|value| retry::read_retry_after(value, now));
         if !status.is_success() {
             // The status says enough: an error's body is not worth a long wait, nor a repetition.
-            let body = timeout(limit.div_f64(4.0), read_body(&mut response)).await.ok().and_then(Result::ok);
+            let enough = end.min(Instant::now() + limit.div_f64(4.0));
+            let body = timeout_at(enough, read_body(&mut response)).await.ok().and_then(Result::ok);
             let body = body.and_then(|body| parse(body).ok()).unwrap_or_default();
             return Err(Error::Refused(Refusal::read(status, &body, retry_after)));
         }
-        let body =
-            read_body(&mut response).await.map_err(|error| transport_error::classify(&error, limit, self.proxy()))?;
+        let body = timeout_at(end, read_body(&mut response)).await.map_err(|_| Error::TimedOut(limit))?;
+        let body = body.map_err(|error| transport_error::classify(&error, limit, self.proxy()))?;
         let value = parse(body).and_then(|body| read(&body)).map_err(|fault| Error::Unreadable { status, fault })?;
         let date = date.and_then(|date| Timestamp::try_from(date).ok());
         Ok(Answer { value, status, attempts: 1, date, received: Timestamp::now() })

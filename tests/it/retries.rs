@@ -1,5 +1,7 @@
 //! Repeating, waiting, cancelling and the bound on requests at once, seen from both ends.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::{
@@ -46,6 +48,17 @@ async fn a_refusal_is_not_repeated() {
     let upstream = Upstream::always([Reply::error(400, "invalid_state", "Completed"), Reply::resumed()]).await;
     let mut client = Client::of_api(&upstream.url, &[]).await;
     assert_eq!(client.resume(json!({"session_id": "ses_1"})).await["isError"], true);
+    assert_eq!(upstream.received().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_that_came_late_and_without_its_body_is_still_a_refusal() {
+    let head = b"HTTP/1.1 404 X\r\ncontent-length: 100\r\n\r\n".to_vec();
+    let late = Reply::LateUnfinished(Duration::from_millis(1_700), head);
+    let upstream = Upstream::always([late, Reply::resumed()]).await;
+    let mut client = Client::of_api(&upstream.url, &[("VERIFA_MCP_ATTEMPT_TIMEOUT", "2s")]).await;
+    let result = client.resume(json!({"session_id": "ses_1"})).await;
+    assert!(text(&result).contains("404"), "{result}");
     assert_eq!(upstream.received().len(), 1);
 }
 

@@ -25,6 +25,8 @@ pub(crate) enum Reply {
     Late(Vec<u8>),
     /// These bytes, and then nothing for as long as the client waits.
     Unfinished(Vec<u8>),
+    /// The same, but only after so long.
+    LateUnfinished(Duration, Vec<u8>),
     /// Nothing: the connection is closed at once.
     Close,
     /// Nothing, for as long as the client waits.
@@ -154,7 +156,7 @@ impl Upstream {
         if let Reply::Late(_) = reply {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        if !matches!(reply, Reply::Unfinished(_) | Reply::Hang) {
+        if !matches!(reply, Reply::Unfinished(_) | Reply::LateUnfinished(..) | Reply::Hang) {
             // The client may send its next request as soon as it has read this one's answer.
             self.state.running.fetch_sub(1, Ordering::SeqCst);
         }
@@ -165,8 +167,11 @@ impl Upstream {
                 let _ = stream.shutdown().await;
             }
             Reply::Close => {}
-            Reply::Unfinished(_) | Reply::Hang => {
-                if let Reply::Unfinished(bytes) = &reply {
+            Reply::Unfinished(_) | Reply::LateUnfinished(..) | Reply::Hang => {
+                if let Reply::LateUnfinished(delay, _) = &reply {
+                    tokio::time::sleep(*delay).await;
+                }
+                if let Reply::Unfinished(bytes) | Reply::LateUnfinished(_, bytes) = &reply {
                     stream.write_all(bytes).await.unwrap();
                 }
                 let mut rest = [0];
