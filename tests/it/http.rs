@@ -184,6 +184,18 @@ async fn clients_that_stall_do_not_hold_its_end_up() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_full_still_says_that_it_stops() {
+    let upstream = Upstream::always([Reply::Hang]).await;
+    let server = HttpServer::start(&["--max-connections", "2"], &[("VERIFA_API_URL", &upstream.url)]).await;
+    let stream = server.get("/sse").bearer_auth(SANDBOX_KEY).send().await.unwrap();
+    let call = tokio::spawn(server.resume(SANDBOX_KEY, "ses_1").send());
+    upstream.arrival().await;
+    server.begin_to_stop().await;
+    assert!(!call.is_finished());
+    drop(stream);
+}
+
+#[tokio::test]
 async fn it_ends_at_once_on_a_signal_when_nothing_runs() {
     for signal in ["TERM", "INT"] {
         let server = HttpServer::start(&["--emulator"], &[]).await;

@@ -42,6 +42,7 @@ use url::form_urlencoded;
 use super::{
     MAX_BODY, Service,
     auth::Denied,
+    front::Refusal,
     limits::{CallLimit, Place, PlaceOrQuestion},
     refusal::{refuse, refuse_for_now},
 };
@@ -180,6 +181,10 @@ async fn receive(
     }
     if let JsonRpcMessage::Request(request) = &mut message {
         let place = streams.service.calls.wait(&caller).await;
+        // A server that stops waits for the calls that it knows of by then.
+        if streams.service.stopping.is_cancelled() {
+            return Refusal::Stopping.into_response();
+        }
         let turn = PlaceOrQuestion::new(place, &streams.service.calls, &streams.questions, &caller);
         request.request.extensions_mut().insert::<Arc<dyn Turn>>(Arc::new(turn));
         request.request.extensions_mut().insert(request_id);

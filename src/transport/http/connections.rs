@@ -45,7 +45,11 @@ impl Connections {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let Ok(place) = self.places.clone().acquire_owned().await else { return };
+                    // Who is told that the server stops needs no place.
+                    let place = tokio::select! {
+                        place = self.places.clone().acquire_owned() => place.ok(),
+                        () = self.stopping.cancelled() => None,
+                    };
                     self.serve(stream, app.clone(), place);
                 }
                 Err(error) => {
@@ -56,7 +60,7 @@ impl Connections {
         }
     }
 
-    fn serve<S>(&self, stream: TcpStream, app: S, place: OwnedSemaphorePermit)
+    fn serve<S>(&self, stream: TcpStream, app: S, place: Option<OwnedSemaphorePermit>)
     where
         S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
     {

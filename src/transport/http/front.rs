@@ -300,7 +300,7 @@ impl Service {
 }
 
 /// Why a request does not come in.
-enum Refusal {
+pub(super) enum Refusal {
     Host(OutsideText),
     Origin(OutsideText),
     Stopping,
