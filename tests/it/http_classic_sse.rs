@@ -221,6 +221,26 @@ async fn a_stream_ends_when_the_server_stops_and_its_call_is_answered_first() {
 }
 
 #[tokio::test]
+async fn a_message_that_waits_for_its_turn_begins_no_call_once_the_server_stops() {
+    let upstream = Upstream::always([Reply::new(503, &["retry-after: 2"], ""), Reply::resumed()]).await;
+    let server = HttpServer::of_api(&upstream.url, &[("VERIFA_MCP_MAX_UPSTREAM", "1")]).await;
+    let mut stream = Stream::open(&server, SANDBOX_KEY).await;
+    stream.initialize().await;
+    assert_eq!(stream.send(&resume_message("ses_1")).await, 202);
+    upstream.arrival().await;
+    let waits = server.post(&stream.endpoint, &resume_message("ses_2")).bearer_auth(SANDBOX_KEY);
+    let waits = tokio::spawn(waits.send());
+    // It is read before this one is answered.
+    assert_eq!(stream.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await, 202);
+    server.signal("TERM").await;
+    assert_eq!(stream.message().await["result"]["isError"], false);
+    let refused = waits.await.unwrap().unwrap();
+    assert_eq!(refused.status(), 503);
+    assert!(refused.text().await.unwrap().contains("This server is stopping"));
+    assert!(upstream.received().iter().all(|request| request.line.contains("/ses_1/")));
+}
+
+#[tokio::test]
 async fn it_can_be_switched_off() {
     let server = HttpServer::start(&["--no-classic-sse"], &[]).await;
     assert_eq!(server.get("/sse").bearer_auth(SANDBOX_KEY).send().await.unwrap().status(), 404);

@@ -27,6 +27,15 @@ pub(crate) fn program<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Comma
     command
 }
 
+/// The same as on a disk that is full: no file may become longer than 512 bytes (1,024 with some shells).
+pub(crate) fn program_on_a_full_disk<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let full = "trap '' XFSZ; ulimit -f 1; exec \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", full, "sh", env!("CARGO_BIN_EXE_verifa-mcp")]).args(arguments);
+    command.env_clear().stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
 /// Runs the program to its end.
 pub(crate) async fn run<'a>(arguments: impl IntoIterator<Item = &'a str>, environment: &[(&str, &str)]) -> Output {
     let output = program(arguments).envs(environment.iter().copied()).output();

@@ -17,7 +17,7 @@ use verifa_mcp::{
     tools::{Rights, Toolset},
 };
 
-use crate::program::{run, stderr, stdout};
+use crate::program::{program_on_a_full_disk, run, stderr, stdout};
 
 /// A folder with room for a tokens file.
 struct Place {
@@ -225,6 +225,21 @@ fn a_token_is_added_behind_a_last_line_that_was_left_open() {
     fs::write(&place.file, format!("\n{}", place.text().trim_end())).unwrap();
     place.issue("joe");
     assert_eq!(tokens::list(&place.file).unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_written_whole_leaves_the_file_as_it_was() {
+    let place = Place::new();
+    // One of them ends just below the limit, so that the beginning of a line still fits.
+    for length in [500, 1_000] {
+        let before = "\n".repeat(length);
+        fs::write(&place.file, &before).unwrap();
+        let mut command = program_on_a_full_disk(["token", "new", "jane"]);
+        let output = command.env("VERIFA_MCP_TOKENS_FILE", &place.file).output().await.unwrap();
+        assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""), "{}", stderr(&output));
+        assert_eq!(place.text(), before);
+        assert_eq!(place.names(), ["tokens"]);
+    }
 }
 
 #[test]

@@ -5,10 +5,8 @@ use std::{
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
 };
 
-use tokio::process::Command;
-
 use super::{CURSOR, Home, OTHERS, succeeded};
-use crate::program::{SANDBOX_KEY, stderr, stdout};
+use crate::program::{SANDBOX_KEY, program_on_a_full_disk, stderr, stdout};
 
 #[tokio::test]
 async fn what_others_wrote_stays_and_is_there_again_to_the_byte() {
@@ -129,16 +127,12 @@ async fn what_is_no_plain_file_is_refused_and_not_read() {
 #[tokio::test]
 async fn a_write_that_fails_leaves_nothing_behind() {
     let home = Home::new();
-    // As on a disk that is full: no file may be longer than 512 bytes.
-    let on_a_full_disk = "trap '' XFSZ; ulimit -f 1; exec \"$@\"";
     // The first fits there, but not with an entry in it; the second does not even fit.
     for length in [400, 600] {
         let before = format!("{{\"a\": \"{}\"}}", "x".repeat(length));
         home.write(CURSOR, &before);
-        let arguments =
-            ["-c", on_a_full_disk, "sh", env!("CARGO_BIN_EXE_verifa-mcp"), "install", "cursor", "--emulator"];
-        let mut command = Command::new("sh");
-        let output = command.args(arguments).arg("--yes").env("HOME", home.path("")).output().await.unwrap();
+        let mut command = program_on_a_full_disk(["install", "cursor", "--emulator", "--yes"]);
+        let output = command.env("HOME", home.path("")).output().await.unwrap();
         assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
         assert!(stderr(&output).contains("cannot be changed (file too large); it is as it was"), "{}", stderr(&output));
         assert!(!stdout(&output).contains("Backup"), "{}", stdout(&output));
