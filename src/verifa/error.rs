@@ -176,13 +176,13 @@ impl Error {
     }
 }
 
-/// A call's failure: the most telling error, and what all attempts together say.
+/// A call's failure: what to tell of it, and what all attempts together say.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{error} (attempt {attempts})")]
 pub struct Failure {
-    /// Why the last attempt failed that says something: one that the budget cut short does not.
+    /// The most telling error: the last attempt's, or an earlier one's where the budget cut the last attempt short.
     pub error: Error,
-    /// Why the very last attempt failed.
+    /// Why the last attempt failed.
     pub last: Error,
     /// How many requests were tried.
     pub attempts: u32,
