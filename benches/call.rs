@@ -17,11 +17,12 @@ use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use verifa_mcp::{
     metrics::Metrics,
-    tools::{Caller, CaptureLink, Confirm, QrMode, Setup, resume_session},
+    tools::{CaptureLink, Confirm, QrMode, Setup, resume_session},
     verifa::{Client, ClientSettings, FreshLink, KeyInflection, QrCode},
 };
 
 use self::upstream::Upstream;
+use verifa_mcp::call::Caller;
 
 fn main() {
     divan::main();

@@ -17,7 +17,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::verifa::{ApiKey, IdempotencyKey, OutsideText, SessionId};
+use crate::untrusted::UntrustedText;
+use crate::verifa::{ApiKey, IdempotencyKey, SessionId};
 
 /// The file, open for the life of the process.
 #[derive(Debug)]
@@ -153,7 +154,7 @@ impl AuditLog {
             // The agent may have chosen it, and may have chosen a link.
             idempotency_key: call
                 .idempotency_key
-                .map(|key| OutsideText::capped(key.as_str(), IdempotencyKey::MAX_LENGTH).to_string()),
+                .map(|key| UntrustedText::truncated(key.as_str(), IdempotencyKey::MAX_LENGTH).to_string()),
         })?;
         Ok(RunningCall { log: self, id, call, started: Instant::now(), ended: false })
     }

@@ -21,9 +21,12 @@
 
 pub mod app;
 pub mod audit;
+pub mod call;
 pub mod cli;
 pub mod config;
 pub mod emulator;
+mod hosts;
+mod http_client;
 pub mod install;
 pub mod metrics;
 pub mod prompts;
@@ -33,4 +36,5 @@ pub mod telemetry;
 pub mod tokens;
 pub mod tools;
 pub mod transport;
+mod untrusted;
 pub mod verifa;

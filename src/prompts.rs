@@ -8,10 +8,9 @@ use std::str::FromStr;
 use rmcp::model::{CompletionInfo, GetPromptResult, JsonObject, Prompt, PromptArgument, PromptMessage, Role};
 use serde_json::Value;
 
-use crate::{
-    tools::{Rights, ToolName},
-    verifa::OutsideText,
-};
+use crate::call::Permissions;
+use crate::tools::ToolName;
+use crate::untrusted::UntrustedText;
 
 /// The prompt's name.
 pub const NAME: &str = "resume-verification";
@@ -100,9 +99,9 @@ pub enum InvalidPrompt {
     NotText,
 }
 
-/// The prompts that somebody with these rights is offered: it leads to a fresh link, so one must be allowed.
-pub fn list(rights: &Rights) -> Vec<Prompt> {
-    let offered = ToolName::ResumeSession.is_allowed(rights);
+/// The prompts that somebody with these permissions is offered: it leads to a fresh link, so one must be allowed.
+pub fn list(permissions: &Permissions) -> Vec<Prompt> {
+    let offered = ToolName::ResumeSession.is_allowed(permissions);
     let argument = |name, title, description, required| {
         PromptArgument::new(name).with_title(title).with_description(description).with_required(required)
     };
@@ -119,8 +118,8 @@ pub fn list(rights: &Rights) -> Vec<Prompt> {
 ///
 /// # Errors
 /// Where the name or an argument is not one.
-pub fn get(name: &str, arguments: &JsonObject, rights: &Rights) -> Result<GetPromptResult, InvalidPrompt> {
-    if name != NAME || !ToolName::ResumeSession.is_allowed(rights) {
+pub fn get(name: &str, arguments: &JsonObject, permissions: &Permissions) -> Result<GetPromptResult, InvalidPrompt> {
+    if name != NAME || !ToolName::ResumeSession.is_allowed(permissions) {
         return Err(InvalidPrompt::Name);
     }
     let argument = |name| match arguments.get(name) {
@@ -131,7 +130,7 @@ pub fn get(name: &str, arguments: &JsonObject, rights: &Rights) -> Result<GetPro
     let who = argument("who")?.and_then(quoted).ok_or(InvalidPrompt::Who)?;
     let channel = argument("channel")?.map(str::parse::<Channel>).transpose()?;
     let language = argument("language")?.and_then(quoted);
-    let text = text(&who, channel, language.as_deref(), rights);
+    let text = text(&who, channel, language.as_deref(), permissions);
     Ok(GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)]).with_description(DESCRIPTION))
 }
 
@@ -150,18 +149,18 @@ pub fn complete(argument: &str, typed: &str) -> CompletionInfo {
 }
 
 fn quoted(text: &str) -> Option<String> {
-    OutsideText::capped(text, 200).non_empty().map(|text| text.quoted())
+    UntrustedText::truncated(text, 200).non_empty().map(|text| text.quoted())
 }
 
-fn text(who: &str, channel: Option<Channel>, language: Option<&str>, rights: &Rights) -> String {
-    let find = if ToolName::ListSessions.is_allowed(rights) {
+fn text(who: &str, channel: Option<Channel>, language: Option<&str>, permissions: &Permissions) -> String {
+    let find = if ToolName::ListSessions.is_allowed(permissions) {
         "Find the session. If that is a session id, take it; otherwise call list_sessions with it as query. If nothing or \
          more than one session is found, ask me which it is, and never guess. Then call get_session: if resumable is no, \
          tell me why and stop; if the person seems to have nothing left to do, ask me first."
     } else {
         "If that is not a session id, ask me for the session id, and never guess."
     };
-    let link = match (ToolName::GenerateOneTimeLink.is_allowed(rights), channel) {
+    let link = match (ToolName::GenerateOneTimeLink.is_allowed(permissions), channel) {
         (true, Some(Channel::Email)) => {
             "Ask me how long the link is to live, since e-mails are often read late: call generate_one_time_link with \
              expires_in_minutes, or resume_session if about 20 minutes will do."
@@ -199,7 +198,7 @@ mod tests {
     use super::*;
 
     fn get_with(arguments: Value) -> Result<String, InvalidPrompt> {
-        let result = get(NAME, arguments.as_object().unwrap(), &Rights::default())?;
+        let result = get(NAME, arguments.as_object().unwrap(), &Permissions::default())?;
         Ok(json!(result.messages)[0]["content"]["text"].as_str().unwrap().to_owned())
     }
 
@@ -213,8 +212,8 @@ mod tests {
         ] {
             assert_eq!(get_with(arguments), Err(fault));
         }
-        assert_eq!(get("other", &JsonObject::new(), &Rights::default()), Err(InvalidPrompt::Name));
-        let read_only = Rights { read_only: true, ..Rights::default() };
+        assert_eq!(get("other", &JsonObject::new(), &Permissions::default()), Err(InvalidPrompt::Name));
+        let read_only = Permissions { read_only: true, ..Permissions::default() };
         assert_eq!(get(NAME, &JsonObject::new(), &read_only), Err(InvalidPrompt::Name));
         assert!(list(&read_only).is_empty());
     }

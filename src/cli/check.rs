@@ -10,11 +10,12 @@ use std::{
 use serde::Serialize;
 
 use super::flags::Check;
+use crate::call::Caller;
 use crate::{
     config::Config,
     server::Server,
-    tools::{Caller, connect_words},
-    verifa::{Answer, ApiVersion, Environment, Error, RateLimits},
+    tools::connect_words,
+    verifa::{ApiResponse, ApiVersion, Environment, Error, RateLimits},
 };
 
 /// How far this computer's clock may be off, in seconds.
@@ -88,7 +89,7 @@ async fn find(config: Config) -> Findings {
     findings
 }
 
-fn take_over(findings: &mut Findings, answer: Answer<RateLimits>, environment: Environment) {
+fn take_over(findings: &mut Findings, answer: ApiResponse<RateLimits>, environment: Environment) {
     if let Some(off) = answer.date.map(|date| answer.received.duration_since(date).as_secs())
         && off.abs() > CLOCK_ALLOWANCE
     {
@@ -113,7 +114,7 @@ fn take_over(findings: &mut Findings, answer: Answer<RateLimits>, environment: E
 
 fn explain(error: &Error, version: Option<&ApiVersion>) -> FaultAndFix {
     match error {
-        Error::Refused(refusal) => {
+        Error::Status(refusal) => {
             let said = refusal.detail.as_ref().map(|detail| format!(": {}", detail.quoted())).unwrap_or_default();
             let answered = format!("Verifa answered {}{said}", refusal.status.as_u16());
             match (refusal.status.as_u16(), version) {
@@ -121,7 +122,7 @@ fn explain(error: &Error, version: Option<&ApiVersion>) -> FaultAndFix {
                     format!("the key was rejected (401){said}"),
                     "it may be revoked, expired, or not allowed from this IP address; check it at Verifa",
                 ),
-                (403, _) => FaultAndFix::new(answered, "give the key the rights it lacks, at Verifa"),
+                (403, _) => FaultAndFix::new(answered, "give the key the permissions it lacks, at Verifa"),
                 (400, Some(_)) => FaultAndFix::new(answered, "change VERIFA_API_VERSION, or leave it out"),
                 (429, _) => FaultAndFix::new(answered, "wait a minute; the key works, its calls are used up for now"),
                 (500.., _) => FaultAndFix::new(answered, "try again in a minute; if it stays so, ask Verifa"),

@@ -11,9 +11,9 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    call::Caller,
     config::Config,
     server::Server,
-    tools::Caller,
     transport::{
         Signals,
         http::{HttpServer, Options, auth::Auth},

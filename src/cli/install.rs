@@ -16,7 +16,8 @@ use std::{
 use anyhow::{Context, anyhow};
 
 use self::{entry::entry, job::Job};
-use super::flags::{Install, Settings};
+use super::flags::Install;
+use crate::config::Settings;
 use crate::install::{
     Client, Computer, ConfigFile, Invocation, Launch, Plan, Platform, ServerName, Situation, to_install, to_remove,
 };

@@ -17,10 +17,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::flags::{Check, Completions, EmulatorFlags, Install, Man, Resume, Token};
-pub use self::flags::{HttpSettings, Settings};
 
 use crate::{
-    config::Config,
+    config::{Config, HttpSettings, Settings},
     emulator::{Emulator, Options},
     server::Server,
     transport,

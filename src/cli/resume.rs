@@ -15,10 +15,11 @@ use serde_json::json;
 use tracing::Instrument;
 
 use super::flags::Resume;
+use crate::call::Caller;
 use crate::{
     config::Config,
     qr,
-    tools::{Caller, CaptureLink, Fault, QrMode, Setup, ToolError, environment_label, resume_session},
+    tools::{CaptureLink, Fault, QrMode, Setup, ToolError, environment_label, resume_session},
     verifa::Wait,
 };
 

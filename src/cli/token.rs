@@ -12,10 +12,8 @@ use std::{
 use anyhow::Context;
 
 use super::flags::{Token, TokenCommand};
-use crate::{
-    tokens::{self, CallerName, Entry, InvalidCallerName},
-    tools::{Rights, Toolset},
-};
+use crate::call::{Permissions, Toolset};
+use crate::tokens::{self, CallerName, Entry, InvalidCallerName};
 
 /// Wrong usage, as for wrong flags.
 const WRONG: u8 = 2;
@@ -28,16 +26,16 @@ pub(super) fn run(flags: &Token) -> anyhow::Result<ExitCode> {
     match &flags.command {
         TokenCommand::New { name, toolsets, read_only } => {
             let toolsets = toolsets.as_ref().map(|toolsets| toolsets.iter().copied().collect());
-            let rights = Rights { toolsets, read_only: *read_only };
-            name.parse().map_or_else(misnamed, |name| new(path, name, rights))
+            let permissions = Permissions { toolsets, read_only: *read_only };
+            name.parse().map_or_else(misnamed, |name| new(path, name, permissions))
         }
         TokenCommand::List => list(path),
         TokenCommand::Revoke { name } => name.parse().map_or_else(misnamed, |name| revoke(path, &name)),
     }
 }
 
-fn new(path: &Path, name: CallerName, rights: Rights) -> anyhow::Result<ExitCode> {
-    let token = tokens::issue(path, name.clone(), rights)?;
+fn new(path: &Path, name: CallerName, permissions: Permissions) -> anyhow::Result<ExitCode> {
+    let token = tokens::issue(path, name.clone(), permissions)?;
     let mut out = io::stdout().lock();
     writeln!(out, "{}", token.expose())
         .and_then(|()| out.flush())
@@ -80,21 +78,22 @@ fn complain(fault: impl fmt::Display) -> anyhow::Result<ExitCode> {
 }
 
 fn table(entries: &[Entry]) -> String {
-    let rows: Vec<_> = entries.iter().map(|entry| (entry.name.as_str(), rights_words(&entry.rights), entry)).collect();
+    let rows: Vec<_> =
+        entries.iter().map(|entry| (entry.name.as_str(), rights_words(&entry.permissions), entry)).collect();
     let name_width = rows.iter().map(|(name, ..)| name.len()).max().unwrap_or_default();
-    let rights_width = rows.iter().map(|(_, rights, _)| rights.len()).max().unwrap_or_default();
-    let row = |(name, rights, entry): &(&str, String, &Entry)| {
+    let rights_width = rows.iter().map(|(_, permissions, _)| permissions.len()).max().unwrap_or_default();
+    let row = |(name, permissions, entry): &(&str, String, &Entry)| {
         let created = entry.created.strftime("%Y-%m-%d %H:%M:%S UTC");
-        format!("{name:<name_width$}  {rights:<rights_width$}  {created}\n")
+        format!("{name:<name_width$}  {permissions:<rights_width$}  {created}\n")
     };
     rows.iter().map(row).collect()
 }
 
-fn rights_words(rights: &Rights) -> String {
-    let toolsets = match &rights.toolsets {
+fn rights_words(permissions: &Permissions) -> String {
+    let toolsets = match &permissions.toolsets {
         None => "every toolset".to_owned(),
         Some(toolsets) if toolsets.is_empty() => "no toolset".to_owned(),
         Some(toolsets) => toolsets.iter().copied().map(Toolset::as_str).collect::<Vec<_>>().join(","),
     };
-    if rights.read_only { toolsets + ", read-only" } else { toolsets }
+    if permissions.read_only { toolsets + ", read-only" } else { toolsets }
 }

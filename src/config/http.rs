@@ -4,14 +4,13 @@
 
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
-use super::{Config, Faults, Reader, parsed};
+use super::{Config, Faults, HttpSettings, Reader, parsed};
+use crate::hosts::{AllowedHost, AllowedOrigin};
 use crate::{
-    cli::HttpSettings,
     tokens::Tokens,
     transport::http::{
         Options,
         auth::{Auth, Mode},
-        front::{AllowedHost, AllowedOrigin},
     },
 };
 
@@ -47,7 +46,7 @@ impl Config {
             listen,
             metrics_listen,
             auth,
-            rights: self.caller.rights.clone(),
+            permissions: self.caller.permissions.clone(),
             allowed_hosts: if hosts.is_empty() { AllowedHost::loopback() } else { hosts },
             allowed_origins: if origins.is_empty() { AllowedOrigin::loopback() } else { origins },
             classic_sse: !settings.no_classic_sse,

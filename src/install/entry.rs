@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 use serde_json::{Map, Value, json};
 
 use super::client::Client;
-use crate::verifa::wire::SECRET_PREFIXES;
+use crate::untrusted::SECRET_PREFIXES;
 
 const PROGRAM: &str = env!("CARGO_PKG_NAME");
 /// The variable that holds the key itself.

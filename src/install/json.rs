@@ -11,7 +11,7 @@ use jsonc_parser::{
 use serde_json::{Map, Value};
 
 use super::refusal::Fault;
-use crate::verifa::OutsideText;
+use crate::untrusted::UntrustedText;
 
 const INPUTS: &str = "inputs";
 /// What a file begins as.
@@ -50,7 +50,7 @@ fn has_no_key_twice(value: &CstNode) -> Result<(), Fault> {
         let name = property.decoded_name().unwrap_or_default();
         property.value().as_ref().map_or(Ok(()), has_no_key_twice)?;
         if let Some(name) = names.replace(name) {
-            return Err(Fault::Twice(OutsideText::capped(&name, 80).to_string()));
+            return Err(Fault::Twice(UntrustedText::truncated(&name, 80).to_string()));
         }
     }
     Ok(())

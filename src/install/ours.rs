@@ -3,10 +3,9 @@
 //! An entry of ours is renewed and taken out, so a word in passing must not make one ours: what counts is the command
 //! itself, or what a known launcher is told to start.
 
+use crate::untrusted::UntrustedText;
 use serde_json::Value;
 use url::Url;
-
-use crate::verifa::OutsideText;
 
 const PROGRAM: &str = env!("CARGO_PKG_NAME");
 
@@ -104,7 +103,7 @@ pub(super) fn described(entry: &Value) -> String {
         file_name(word.split('=').next().unwrap_or_default()).to_owned()
     };
     let starts = text("command").map(program).or_else(|| text("url").and_then(host));
-    let starts = starts.and_then(|starts| OutsideText::capped(&starts, 80).non_empty());
+    let starts = starts.and_then(|starts| UntrustedText::truncated(&starts, 80).non_empty());
     starts.map_or_else(|| "something else".to_owned(), |starts| starts.to_string())
 }
 

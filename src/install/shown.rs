@@ -12,7 +12,8 @@ use super::{
     entry::{API_KEY, ENVIRONMENT},
     ours::is_package,
 };
-use crate::verifa::{Environment, OutsideText};
+use crate::untrusted::UntrustedText;
+use crate::verifa::Environment;
 
 const HIDDEN: &str = "…";
 /// No path is longer.
@@ -81,7 +82,7 @@ fn variable(name: &str, value: &Value) -> Value {
 }
 
 fn clean(text: &str) -> String {
-    OutsideText::capped(text, LONGEST).to_string()
+    UntrustedText::truncated(text, LONGEST).to_string()
 }
 
 /// Whether there is a key in a text.

@@ -24,8 +24,9 @@ use super::{
     Turn, of_request,
     seal::{Broken, Seal},
 };
+use crate::call::Caller;
 use crate::{
-    tools::{Caller, Circumstances, Fault, LinkCall, NotConfirmed, Setup, TIME_TO_ANSWER, ToolError, ToolName},
+    tools::{Circumstances, Fault, LinkCall, NotConfirmed, Setup, TIME_TO_ANSWER, ToolError, ToolName},
     verifa::Environment,
 };
 

@@ -1,11 +1,12 @@
 //! What the server tells an agent about itself: in a few sentences, which tool when. It names no tool that its caller may
 //! not use.
 
-use crate::tools::{Caller, ToolName, environment_label};
+use crate::call::Caller;
+use crate::tools::{ToolName, environment_label};
 
 /// The instructions for a caller.
 pub(super) fn instructions(caller: &Caller, emulated: bool) -> String {
-    let may = |tool: ToolName| tool.is_allowed(&caller.rights);
+    let may = |tool: ToolName| tool.is_allowed(&caller.permissions);
     let (list, get) = (may(ToolName::ListSessions), may(ToolName::GetSession));
     let (resume, link) = (may(ToolName::ResumeSession), may(ToolName::GenerateOneTimeLink));
     let mut text = match resume || link {
@@ -42,7 +43,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::tools::{Rights, Toolset};
+    use crate::call::{Permissions, Toolset};
 
     #[test]
     fn no_tool_is_named_that_may_not_be_used() {
@@ -50,10 +51,10 @@ mod tests {
         for toolsets in toolsets {
             for read_only in [false, true] {
                 let toolsets = toolsets.clone().map(BTreeSet::from_iter);
-                let caller = Caller { rights: Rights { toolsets, read_only }, ..Caller::default() };
+                let caller = Caller { permissions: Permissions { toolsets, read_only }, ..Caller::default() };
                 let text = instructions(&caller, false);
                 for tool in ToolName::ALL {
-                    assert_eq!(text.contains(tool.as_str()), tool.is_allowed(&caller.rights), "{text}");
+                    assert_eq!(text.contains(tool.as_str()), tool.is_allowed(&caller.permissions), "{text}");
                 }
             }
         }

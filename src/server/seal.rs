@@ -9,8 +9,9 @@ use std::{collections::BTreeMap, time::Duration};
 use rmcp::model::{JsonObject, RequestStateCodec, RequestStateError, SealOptions};
 use serde_json::json;
 
+use crate::call::Caller;
 use crate::{
-    tools::{Caller, TIME_TO_ANSWER, ToolName},
+    tools::{TIME_TO_ANSWER, ToolName},
     verifa::{ApiKey, IdempotencyKey},
 };
 

@@ -1,4 +1,4 @@
-//! One line of the tokens file: a caller's name, rights, and the hash of the token.
+//! One line of the tokens file: a caller's name, permissions, and the hash of the token.
 //!
 //! A token has 256 random bits, so a plain SHA-256 keeps it: there is nothing to guess that a slow hash would protect.
 
@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::{tools::Rights, verifa::wire::SECRET_PREFIXES};
+use crate::call::Permissions;
+use crate::untrusted::SECRET_PREFIXES;
 
 /// A caller's name, safe to be logged.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -129,16 +130,16 @@ pub struct Entry {
     pub(super) sha256: TokenHash,
     /// What the holder may use.
     #[serde(flatten)]
-    pub rights: Rights,
+    pub permissions: Permissions,
     /// When the token was made.
     pub created: Timestamp,
 }
 
 impl Entry {
-    pub(super) fn new(name: CallerName, rights: Rights, token: &Token) -> Self {
+    pub(super) fn new(name: CallerName, permissions: Permissions, token: &Token) -> Self {
         let now = Timestamp::now();
         let created = Timestamp::from_second(now.as_second()).unwrap_or(now);
-        Self { name, sha256: TokenHash::of(token.expose()), rights, created }
+        Self { name, sha256: TokenHash::of(token.expose()), permissions, created }
     }
 
     /// Whether this is the entry of the token with this hash, in a time that does not depend on the answer.
@@ -201,11 +202,11 @@ mod tests {
     #[test]
     fn a_line_that_is_not_understood_whole_is_no_entry() {
         let hash = "0".repeat(64);
-        let read = |rights: &str| {
-            let line = format!(r#"{{"name":"a","sha256":"{hash}",{rights}"created":"2026-01-01T00:00:00Z"}}"#);
-            serde_json::from_str::<Entry>(&line).map(|entry| entry.rights)
+        let read = |permissions: &str| {
+            let line = format!(r#"{{"name":"a","sha256":"{hash}",{permissions}"created":"2026-01-01T00:00:00Z"}}"#);
+            serde_json::from_str::<Entry>(&line).map(|entry| entry.permissions)
         };
-        assert_eq!(read("").unwrap(), Rights::default());
+        assert_eq!(read("").unwrap(), Permissions::default());
         assert!(read(r#""read_only":true,"#).unwrap().read_only);
         assert_eq!(read(r#""toolsets":["resume"],"#).unwrap().toolsets.unwrap().len(), 1);
         for wrong in [

@@ -12,7 +12,8 @@ use std::{
 };
 
 use super::{CallerName, Entry, Token};
-use crate::{tools::Rights, verifa::OutsideText};
+use crate::call::Permissions;
+use crate::untrusted::UntrustedText;
 
 /// What is wrong with a tokens file, or keeps a token from being made.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +82,7 @@ pub fn list(path: &Path) -> Result<Vec<Entry>, TokensError> {
 ///
 /// # Errors
 /// The name is taken, or the file cannot be read, trusted or written.
-pub fn issue(path: &Path, name: CallerName, rights: Rights) -> Result<Token, TokensError> {
+pub fn issue(path: &Path, name: CallerName, permissions: Permissions) -> Result<Token, TokensError> {
     let path = real(path);
     let _lock = Lock::take(&path)?;
     let text = match read(&path) {
@@ -95,7 +96,7 @@ pub fn issue(path: &Path, name: CallerName, rights: Rights) -> Result<Token, Tok
     let token = Token::random()?;
     // An editor may have left the last line open.
     let start = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    let written = line(&Entry::new(name, rights, &token)).and_then(|line| {
+    let written = line(&Entry::new(name, permissions, &token)).and_then(|line| {
         let mut file = private(OpenOptions::new().append(true).create(true)).open(&path)?;
         let length = file.metadata()?.len();
         // Half a line would make all others unreadable.
@@ -146,7 +147,7 @@ fn parse(text: &str, path: &Path) -> Result<Vec<Entry>, TokensError> {
         let broken =
             |fault: &str| TokensError::Broken { path: path.to_path_buf(), line: number, fault: fault.to_owned() };
         let entry: Entry =
-            serde_json::from_str(line).map_err(|error| broken(OutsideText::new(&error.to_string()).as_str()))?;
+            serde_json::from_str(line).map_err(|error| broken(UntrustedText::new(&error.to_string()).as_str()))?;
         if !names.insert(entry.name.clone()) {
             return Err(broken("its name is on an earlier line"));
         }

@@ -1,4 +1,4 @@
-//! Caller tokens: who may call a deployment that owns the key, and with which rights.
+//! Caller tokens: who may call a deployment that owns the key, and with which permissions.
 //!
 //! The tokens are kept as hashes in a file of JSON lines, written by `verifa-mcp token` and read again whenever it
 //! changes. In doubt nothing widens: a file that cannot be trusted changes nothing, and a file that is gone lets nobody
@@ -18,7 +18,7 @@ use entry::TokenHash;
 pub use entry::{CallerName, Entry, InvalidCallerName, Token};
 pub use file::{TokensError, issue, list, revoke};
 
-use crate::tools::Rights;
+use crate::call::Permissions;
 
 /// The tokens of a file, read again when it changes.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct Holder {
     /// The name that the deployment gave, for logs and audit.
     pub name: CallerName,
     /// What the holder may use.
-    pub rights: Rights,
+    pub permissions: Permissions,
 }
 
 impl Tokens {
@@ -55,7 +55,7 @@ impl Tokens {
         // Every entry is compared, so that the time taken does not tell where a token stands.
         let found =
             state.entries.iter().fold(None, |found, entry| if entry.is_of(&hash) { Some(entry) } else { found });
-        found.map(|entry| Holder { name: entry.name.clone(), rights: entry.rights.clone() })
+        found.map(|entry| Holder { name: entry.name.clone(), permissions: entry.permissions.clone() })
     }
 }
 

@@ -11,10 +11,11 @@ use reqwest::StatusCode;
 use super::{
     ToolName,
     deed::Deed,
-    failure::{Circumstances, Fault, KeyOrigin, VersionSent},
+    failure::{ApiVersionSource, Circumstances, Fault, IdempotencyKeySource},
     time_words::in_words,
 };
-use crate::verifa::{BodyFault, ConnectFault, Environment, Error, Failure, OutsideText, Refusal, SetupFault, wire};
+use crate::verifa::{BodyError, ConnectError, Environment, Error, ErrorResponse, Failure, wire};
+use crate::{http_client::RootCertificatesError, untrusted::UntrustedText};
 
 /// What the agent reads. Pure: the same words for the same fault in the same circumstances.
 pub(super) fn explain(fault: &Fault, circumstances: &Circumstances) -> String {
@@ -34,15 +35,15 @@ pub(super) fn explain(fault: &Fault, circumstances: &Circumstances) -> String {
             server must act: set VERIFA_API_KEY (or VERIFA_API_KEY_FILE) to the organization's secret key, \
             vk_sandbox_… or vk_live_…, and restart the server. Do not call again before that."
             .to_owned(),
-        Fault::DeadLink { dead_for } => dead_link(&deed, *dead_for, circumstances.key_origin),
+        Fault::DeadLink { dead_for } => dead_link(&deed, *dead_for, circumstances.idempotency_key_source),
         Fault::NoAuditStart(kind) => format!(
             "The audit log of this MCP server cannot be written ({kind}), so nothing was sent to Verifa. {AUDIT_LOG_TURN} Do \
              not call again before that."
         ),
         Fault::NoAuditEnd(kind) => {
-            let key = match circumstances.key_origin {
-                KeyOrigin::Agents => ", without the old idempotency_key",
-                KeyOrigin::Ours | KeyOrigin::Confirmed => "",
+            let key = match circumstances.idempotency_key_source {
+                IdempotencyKeySource::Agents => ", without the old idempotency_key",
+                IdempotencyKeySource::Ours | IdempotencyKeySource::Confirmed => "",
             };
             format!(
                 "Verifa {}, but the audit log of this MCP server cannot be written ({kind}), so {} withheld. {AUDIT_LOG_TURN} \
@@ -76,10 +77,10 @@ impl Advice {
 
 fn advise(failure: &Failure, circumstances: &Circumstances) -> Advice {
     match &failure.error {
-        Error::Refused(refusal) => refused(refusal, failure, circumstances),
+        Error::Status(refusal) => refused(refusal, failure, circumstances),
         Error::Unreadable { fault, .. } => unreadable(*fault, circumstances.tool),
         Error::Unreachable { fault, proxy } => unreachable(*fault, proxy.as_deref()),
-        Error::Setup(SetupFault::RootCertificates) => Advice::new(
+        Error::Setup(RootCertificatesError) => Advice::new(
             "This computer has no usable root certificates, so it cannot tell whether it speaks to Verifa.",
             "The operator must act: install the system's CA certificates, or name a good file in VERIFA_CA_FILE.",
         ),
@@ -98,7 +99,7 @@ fn advise(failure: &Failure, circumstances: &Circumstances) -> Advice {
     }
 }
 
-fn refused(refusal: &Refusal, failure: &Failure, circumstances: &Circumstances) -> Advice {
+fn refused(refusal: &ErrorResponse, failure: &Failure, circumstances: &Circumstances) -> Advice {
     let deed = Deed::of(circumstances.tool);
     let status = refusal.status;
     let session = circumstances.session_id.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
@@ -137,16 +138,20 @@ fn refused(refusal: &Refusal, failure: &Failure, circumstances: &Circumstances) 
                 format!("{wait}, then call again."),
             )
         }
-        StatusCode::UNPROCESSABLE_ENTITY if mismatch && circumstances.key_origin != KeyOrigin::Agents => Advice::new(
-            format!("Verifa took this call's random idempotency key for one that was used before {code}.{said}"),
-            "Call again: it gets a new one.",
-        ),
+        StatusCode::UNPROCESSABLE_ENTITY
+            if mismatch && circumstances.idempotency_key_source != IdempotencyKeySource::Agents =>
+        {
+            Advice::new(
+                format!("Verifa took this call's random idempotency key for one that was used before {code}.{said}"),
+                "Call again: it gets a new one.",
+            )
+        }
         StatusCode::UNPROCESSABLE_ENTITY if mismatch => Advice::new(
             format!("This idempotency_key was used before with other parameters {code}.{said}"),
             "Call again with a new idempotency_key, or with none.",
         ),
         StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY
-            if failure.may_have_succeeded =>
+            if failure.outcome_unknown =>
         {
             Advice::new(
                 format!("Verifa refused to {}{session} {code}.{said}", deed.infinitive),
@@ -188,9 +193,13 @@ fn likely_reasons(deed: &Deed, verifa_says_why: bool, circumstances: &Circumstan
     let is_lookup = deed.fate.is_none();
     let look = if circumstances.may_look_up && !is_lookup { " get_session shows the state." } else { "" };
     let version = match circumstances.version {
-        VersionSent::No => "",
-        VersionSent::ByTheAgent => " Or the verifa_version that was sent is retired or unknown: then leave it out.",
-        VersionSent::BySetting => " Or VERIFA_API_VERSION is retired or unknown: then the operator must change it.",
+        ApiVersionSource::No => "",
+        ApiVersionSource::ByTheAgent => {
+            " Or the verifa_version that was sent is retired or unknown: then leave it out."
+        }
+        ApiVersionSource::BySetting => {
+            " Or VERIFA_API_VERSION is retired or unknown: then the operator must change it."
+        }
     };
     format!("{start} likely reason is {}.{look}{version} Do not repeat the call unchanged.", deed.refused_because)
 }
@@ -210,16 +219,16 @@ fn not_found(session: &str, code: &str, said: &str, environment: Option<Environm
     )
 }
 
-fn unreadable(fault: BodyFault, tool: ToolName) -> Advice {
-    if (fault, tool) == (BodyFault::TooLarge, ToolName::ListSessions) {
+fn unreadable(fault: BodyError, tool: ToolName) -> Advice {
+    if (fault, tool) == (BodyError::TooLarge, ToolName::ListSessions) {
         return Advice::new("Verifa's answer is larger than a megabyte.", "Call again with a smaller limit.");
     }
     let what = match fault {
-        BodyFault::NotJson => "its answer is not JSON; something in between may have answered instead".to_owned(),
-        BodyFault::TooLarge => "its answer is larger than a megabyte".to_owned(),
-        BodyFault::Field(field) => format!("its answer has no usable {field}"),
-        BodyFault::OtherSession => "its answer is about another session".to_owned(),
-        BodyFault::UnsafeLink => {
+        BodyError::NotJson => "its answer is not JSON; something in between may have answered instead".to_owned(),
+        BodyError::TooLarge => "its answer is larger than a megabyte".to_owned(),
+        BodyError::Field(field) => format!("its answer has no usable {field}"),
+        BodyError::OtherSession => "its answer is about another session".to_owned(),
+        BodyError::UnsafeLink => {
             "the capture link in its answer is not a safe https link, so it is withheld".to_owned()
         }
     };
@@ -229,7 +238,7 @@ fn unreadable(fault: BodyFault, tool: ToolName) -> Advice {
     )
 }
 
-fn unreachable(fault: ConnectFault, proxy: Option<&str>) -> Advice {
+fn unreachable(fault: ConnectError, proxy: Option<&str>) -> Advice {
     let whom = proxy.map_or_else(|| "Verifa".to_owned(), |proxy| format!("Verifa through the proxy {proxy}"));
     let (what, check) = connect_words(fault, proxy);
     Advice::new(
@@ -239,41 +248,41 @@ fn unreachable(fault: ConnectFault, proxy: Option<&str>) -> Advice {
 }
 
 /// What a connection failed of, and what to check.
-pub(crate) fn connect_words(fault: ConnectFault, proxy: Option<&str>) -> (&'static str, String) {
+pub(crate) fn connect_words(fault: ConnectError, proxy: Option<&str>) -> (&'static str, String) {
     let (what, check) = match fault {
-        ConnectFault::Dns => ("the host name has no address", "the network, DNS and VERIFA_API_URL"),
-        ConnectFault::UnknownAuthority => (
+        ConnectError::Dns => ("the host name has no address", "the network, DNS and VERIFA_API_URL"),
+        ConnectError::UnknownAuthority => (
             "its certificate comes from an unknown authority",
             "whether something on the way inspects TLS, and name its CA certificate in VERIFA_CA_FILE",
         ),
-        ConnectFault::CertificateDate => ("its certificate is not valid now", "this computer's clock"),
-        ConnectFault::CertificateName => ("its certificate is for another host", "VERIFA_API_URL"),
-        ConnectFault::Tls => ("the TLS handshake failed", "VERIFA_API_URL"),
-        ConnectFault::TimedOut => ("no connection came about in time", "the network and the firewall"),
-        ConnectFault::Refused if proxy.is_some() => {
+        ConnectError::CertificateDate => ("its certificate is not valid now", "this computer's clock"),
+        ConnectError::CertificateName => ("its certificate is for another host", "VERIFA_API_URL"),
+        ConnectError::Tls => ("the TLS handshake failed", "VERIFA_API_URL"),
+        ConnectError::TimedOut => ("no connection came about in time", "the network and the firewall"),
+        ConnectError::Refused if proxy.is_some() => {
             ("the connection was refused or cut, perhaps by the proxy, which may want a login", "the network")
         }
-        ConnectFault::Refused => ("the connection was refused or cut", "the network and VERIFA_API_URL"),
+        ConnectError::Refused => ("the connection was refused or cut", "the network and VERIFA_API_URL"),
     };
     let and_the_proxy =
         if proxy.is_some() { ", and the proxy that HTTPS_PROXY names (NO_PROXY makes exceptions)" } else { "" };
     (what, format!("{check}{and_the_proxy}"))
 }
 
-fn dead_link(deed: &Deed, dead_for: SignedDuration, key_origin: KeyOrigin) -> String {
+fn dead_link(deed: &Deed, dead_for: SignedDuration, idempotency_key_source: IdempotencyKeySource) -> String {
     let ago = in_words(dead_for);
-    match key_origin {
-        KeyOrigin::Agents => format!(
+    match idempotency_key_source {
+        IdempotencyKeySource::Agents => format!(
             "This idempotency_key was used before, so Verifa repeated its first answer, and the link in it expired {ago} \
              ago. Call again without idempotency_key to get a fresh link."
         ),
-        KeyOrigin::Confirmed => format!(
+        IdempotencyKeySource::Confirmed => format!(
             "This confirmation was most likely used before, so Verifa repeated its first answer, and the link in it \
              expired {ago} ago. Call again without the confirmation: the user is asked anew. If the link of a new \
              confirmation is dead too, a clock is wrong: then the operator must compare the clocks (`verifa-mcp check` \
              does)."
         ),
-        KeyOrigin::Ours => format!(
+        IdempotencyKeySource::Ours => format!(
             "Verifa {}, but the fresh link is said to have expired {ago} ago, so it is withheld. A clock is wrong, or the \
              API is at fault. The operator must compare the clocks (`verifa-mcp check` does) and, if they agree, tell \
              Verifa. Call again after that.",
@@ -282,22 +291,22 @@ fn dead_link(deed: &Deed, dead_for: SignedDuration, key_origin: KeyOrigin) -> St
     }
 }
 
-fn said(detail: Option<&OutsideText>) -> String {
-    let sentence = |detail: &OutsideText| OutsideText::new(detail.as_str().trim_end_matches('.'));
+fn said(detail: Option<&UntrustedText>) -> String {
+    let sentence = |detail: &UntrustedText| UntrustedText::new(detail.as_str().trim_end_matches('.'));
     detail.map(|detail| format!(" Verifa's words: {}.", sentence(detail).quoted())).unwrap_or_default()
 }
 
 /// What became of the session, with a space behind it. A lookup changes nothing, so there is nothing to say.
 fn fate(deed: &Deed, failure: &Failure) -> String {
     let Some(fate) = &deed.fate else { return String::new() };
-    let words = match (&failure.error, failure.may_have_succeeded) {
-        (Error::Unreadable { fault: BodyFault::Field(_) | BodyFault::OtherSession | BodyFault::UnsafeLink, .. }, _) => {
+    let words = match (&failure.error, failure.outcome_unknown) {
+        (Error::Unreadable { fault: BodyError::Field(_) | BodyError::OtherSession | BodyError::UnsafeLink, .. }, _) => {
             format!("{}.", fate.probably_done)
         }
-        (Error::Unreadable { fault: BodyFault::NotJson | BodyFault::TooLarge, .. }, _) => {
+        (Error::Unreadable { fault: BodyError::NotJson | BodyError::TooLarge, .. }, _) => {
             format!("{}.", fate.perhaps_done)
         }
-        (Error::Refused(refusal), true) if !refusal.status.is_server_error() => {
+        (Error::Status(refusal), true) if !refusal.status.is_server_error() => {
             format!("But an earlier attempt of this call got no answer, and {}.", fate.and_perhaps_done)
         }
         (_, true) => format!("{} all the same; calling again is safe, the newest link counts.", fate.perhaps_done),

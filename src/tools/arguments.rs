@@ -7,8 +7,10 @@ use std::{fmt::Display, ops::RangeInclusive, str::FromStr};
 use rmcp::model::JsonObject;
 use serde_json::Value;
 
-use super::{Caller, Circumstances, Fault, ToolError, ToolName};
-use crate::verifa::{ApiVersion, IdempotencyKey, KeyInflection, OutsideText, SearchText, SessionId, SessionStatus};
+use super::{Circumstances, Fault, ToolError, ToolName};
+use crate::call::Caller;
+use crate::untrusted::UntrustedText;
+use crate::verifa::{ApiVersion, IdempotencyKey, KeyInflection, SearchText, SessionId, SessionStatus};
 
 /// How much of a wrong value is repeated, in characters.
 const REPEATED: usize = 60;
@@ -58,9 +60,9 @@ impl Arguments {
     /// The arguments of a call that its caller may make.
     ///
     /// # Errors
-    /// Where the caller's rights do not allow the tool.
+    /// Where the caller's permissions do not allow the tool.
     pub(super) fn of(tool: ToolName, arguments: JsonObject, caller: &Caller) -> Result<Self, ToolError> {
-        if !tool.is_allowed(&caller.rights) {
+        if !tool.is_allowed(&caller.permissions) {
             return Err(nothing_sent(tool, Fault::NotAllowed));
         }
         Ok(Self { tool, remaining: arguments, known: Vec::new(), faults: Vec::new() })
@@ -104,8 +106,12 @@ impl Arguments {
 
     /// Ends the reading: what is left over is unknown. Gives what was read, which is there unless something is wrong.
     pub(super) fn finish<T>(mut self, read: Option<T>) -> Result<T, ToolError> {
-        let unknown: Vec<_> =
-            self.remaining.keys().take(NAMED).map(|name| OutsideText::capped(name, REPEATED).to_string()).collect();
+        let unknown: Vec<_> = self
+            .remaining
+            .keys()
+            .take(NAMED)
+            .map(|name| UntrustedText::truncated(name, REPEATED).to_string())
+            .collect();
         if !unknown.is_empty() {
             let more = self.remaining.len() - unknown.len();
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -123,7 +129,7 @@ fn nothing_sent(tool: ToolName, fault: Fault) -> ToolError {
 
 fn repeated(value: &Value) -> String {
     match value.as_str() {
-        Some(text) => OutsideText::capped(text, REPEATED).quoted(),
-        None => OutsideText::capped(&value.to_string(), REPEATED).to_string(),
+        Some(text) => UntrustedText::truncated(text, REPEATED).quoted(),
+        None => UntrustedText::truncated(&value.to_string(), REPEATED).to_string(),
     }
 }

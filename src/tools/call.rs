@@ -5,11 +5,12 @@
 use rmcp::model::{CallToolResult, JsonObject};
 
 use super::{
-    Caller, LinkCall, Setup, ToolError, ToolName, generate_one_time_link,
+    LinkCall, Setup, ToolError, ToolName, generate_one_time_link,
     get_session::{self, GetCall},
     list_sessions::{self, ListCall},
     resume_session,
 };
+use crate::call::Caller;
 use crate::verifa::{SessionId, Wait};
 
 /// A call that its caller may make and whose arguments are good. Nothing was sent yet.

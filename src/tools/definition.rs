@@ -4,10 +4,9 @@
 
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 
-use super::{
-    Caller, Setup, ToolName, environment_label, generate_one_time_link, get_session, list_sessions, resume_session,
-};
+use super::{Setup, ToolName, environment_label, generate_one_time_link, get_session, list_sessions, resume_session};
 use crate::app;
+use crate::call::Caller;
 
 /// What only one tool has.
 pub(super) struct Parts {

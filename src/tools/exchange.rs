@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use reqwest::StatusCode;
 
-use super::{Caller, Circumstances, Fault, Setup, ToolName, VersionSent};
+use super::{ApiVersionSource, Circumstances, Fault, Setup, ToolName};
+use crate::call::Caller;
 use crate::{
     audit::{CallStart, Outcome, RunningCall, Wire},
     metrics::Metrics,
-    verifa::{Answer, ApiKey, Error, Failure, IdempotencyKey, SessionId, Wait},
+    verifa::{ApiKey, ApiResponse, Error, Failure, IdempotencyKey, SessionId, Wait},
 };
 
 /// What an exchange is about.
@@ -37,11 +38,12 @@ pub(super) struct Exchange<'a> {
 impl<'a> About<'a> {
     /// What the words about a failure depend on, where the agent chose neither a version nor a key.
     pub(super) fn circumstances(&self) -> Circumstances {
-        let version = if self.setup.verifa_version.is_some() { VersionSent::BySetting } else { VersionSent::No };
+        let version =
+            if self.setup.verifa_version.is_some() { ApiVersionSource::BySetting } else { ApiVersionSource::No };
         Circumstances {
             session_id: self.session_id.cloned(),
             environment: self.caller.environment(),
-            may_look_up: ToolName::GetSession.is_allowed(&self.caller.rights),
+            may_look_up: ToolName::GetSession.is_allowed(&self.caller.permissions),
             version,
             ..Circumstances::of(self.tool)
         }
@@ -78,8 +80,8 @@ impl Exchange<'_> {
     /// Ends the exchange, and gives what `result` makes of the answer if it may be handed out.
     pub(super) fn end<T, R>(
         self,
-        answer: Result<Answer<T>, Failure>,
-        result: impl FnOnce(Answer<T>) -> Result<R, Fault>,
+        answer: Result<ApiResponse<T>, Failure>,
+        result: impl FnOnce(ApiResponse<T>) -> Result<R, Fault>,
     ) -> Result<R, Fault> {
         count(&self.about.setup.metrics, answer.as_ref().map(|it| it.status).map_err(|failure| &failure.last));
         let (status, attempts) = match &answer {
@@ -137,7 +139,7 @@ fn done(tool: ToolName) -> Outcome {
 
 fn outcome(fault: &Fault) -> Outcome {
     match fault {
-        Fault::Verifa(failure) if failure.may_have_succeeded => Outcome::Unknown,
+        Fault::Verifa(failure) if failure.outcome_unknown => Outcome::Unknown,
         Fault::Verifa(failure) if failure.error.status().is_some_and(|status| status.is_client_error()) => {
             Outcome::Refused
         }

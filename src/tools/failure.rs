@@ -54,14 +54,14 @@ pub struct Circumstances {
     /// Whether the caller may use the tools that look sessions up.
     pub may_look_up: bool,
     /// Whether a `Verifa-Version` was sent.
-    pub version: VersionSent,
+    pub version: ApiVersionSource,
     /// Where the idempotency key comes from.
-    pub key_origin: KeyOrigin,
+    pub idempotency_key_source: IdempotencyKeySource,
 }
 
 /// Where the idempotency key of a call comes from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum KeyOrigin {
+pub enum IdempotencyKeySource {
     /// It was made for this call.
     #[default]
     Ours,
@@ -73,7 +73,7 @@ pub enum KeyOrigin {
 
 /// Who chose the `Verifa-Version` of a call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum VersionSent {
+pub enum ApiVersionSource {
     /// None was sent.
     #[default]
     No,
@@ -100,8 +100,8 @@ impl Circumstances {
             session_id: None,
             environment: None,
             may_look_up: false,
-            version: VersionSent::No,
-            key_origin: KeyOrigin::Ours,
+            version: ApiVersionSource::No,
+            idempotency_key_source: IdempotencyKeySource::Ours,
         }
     }
 }
@@ -135,8 +135,8 @@ impl Fault {
                 Error::Busy => "busy",
                 Error::TimedOut(_) => "timed_out",
                 Error::Interrupted => "interrupted",
-                Error::Refused(ref refusal) if refusal.status.is_server_error() => "upstream_error",
-                Error::Refused(_) => "refused",
+                Error::Status(ref refusal) if refusal.status.is_server_error() => "upstream_error",
+                Error::Status(_) => "refused",
                 Error::Unreadable { .. } => "unreadable",
             },
         }

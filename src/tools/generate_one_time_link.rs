@@ -7,9 +7,8 @@ use std::num::NonZeroU32;
 use rmcp::model::JsonObject;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{
-    Caller, CaptureLink, LinkCall, Setup, ToolError, ToolName, arguments::Arguments, definition::Parts, schema,
-};
+use super::{CaptureLink, LinkCall, Setup, ToolError, ToolName, arguments::Arguments, definition::Parts, schema};
+use crate::call::Caller;
 use crate::verifa::LinkEndpoint;
 
 const DESCRIPTION: &str = "Makes a one-time capture link and QR code with a lifetime of your choice for a Verifa session. \

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    Caller, Setup, ToolError, ToolName,
+    Setup, ToolError, ToolName,
     arguments::Arguments,
     definition::Parts,
     environment_label,
@@ -18,7 +18,9 @@ use super::{
     session_words::{link_expiry, moment, verdict},
     verdict::{Resumable, Verdict},
 };
-use crate::verifa::{DateTime, OutsideText, Session, SessionId, Wait};
+use crate::call::Caller;
+use crate::untrusted::UntrustedText;
+use crate::verifa::{DateTime, Session, SessionId, Wait};
 
 const DESCRIPTION: &str = "Shows where one Verifa session stands: status, link expiry, attempts, case, tags, and whether \
     resume_session can bring it back, with the reason. Use it to see why somebody is stuck, or whether they have gone on \
@@ -117,7 +119,7 @@ impl GetCall {
 }
 
 fn structured<'a>(session: &'a Session, now: Timestamp) -> Output<'a> {
-    let text = |field: &'a Option<OutsideText>| field.as_ref().map(OutsideText::as_str);
+    let text = |field: &'a Option<UntrustedText>| field.as_ref().map(UntrustedText::as_str);
     let Verdict { resumable, reason } = verdict(session, now);
     Output {
         id: session.id.as_str(),
@@ -132,7 +134,7 @@ fn structured<'a>(session: &'a Session, now: Timestamp) -> Output<'a> {
         case_status: text(&session.case_status),
         retention_status: text(&session.retention_status),
         processing_attempts: session.processing_attempts,
-        tags: session.tags.iter().map(OutsideText::as_str).collect(),
+        tags: session.tags.iter().map(UntrustedText::as_str).collect(),
         resumable,
         resumable_reason: reason,
     }
@@ -140,9 +142,9 @@ fn structured<'a>(session: &'a Session, now: Timestamp) -> Output<'a> {
 
 /// One line a fact; what is not known has none.
 fn text(session: &Session, environment: &str, now: Timestamp) -> String {
-    let status = session.status.as_ref().map_or_else(|| "unknown".to_owned(), OutsideText::quoted);
+    let status = session.status.as_ref().map_or_else(|| "unknown".to_owned(), UntrustedText::quoted);
     let Verdict { resumable, reason } = verdict(session, now);
-    let tags: Vec<_> = session.tags.iter().map(OutsideText::quoted).collect();
+    let tags: Vec<_> = session.tags.iter().map(UntrustedText::quoted).collect();
     let case = session.case_id.as_ref().map(|id| {
         let status = session.case_status.as_ref().map(|status| format!(", status {}", status.quoted()));
         format!("case {}{}", id.quoted(), status.unwrap_or_default())

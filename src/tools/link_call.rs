@@ -3,9 +3,10 @@
 //! All attempts of one call go out with one idempotency key.
 
 use super::{
-    Caller, CaptureLink, Circumstances, Fault, KeyOrigin, Setup, ToolError, ToolName, VersionSent, confirmation,
-    exchange::About,
+    ApiVersionSource, CaptureLink, Circumstances, Fault, IdempotencyKeySource, Setup, ToolError, ToolName,
+    confirmation, exchange::About,
 };
+use crate::call::Caller;
 use crate::verifa::{
     ApiVersion, Environment, IdempotencyKey, KeyInflection, LinkEndpoint, LinkRequest, SessionId, Wait,
 };
@@ -14,8 +15,8 @@ use crate::verifa::{
 #[derive(Debug)]
 pub struct LinkCall {
     request: LinkRequest,
-    key_origin: KeyOrigin,
-    version: VersionSent,
+    idempotency_key_source: IdempotencyKeySource,
+    version: ApiVersionSource,
 }
 
 impl LinkCall {
@@ -23,8 +24,8 @@ impl LinkCall {
     pub(super) fn new(session_id: SessionId, endpoint: LinkEndpoint, setup: &Setup) -> Self {
         let verifa_version = setup.verifa_version.clone();
         Self {
-            key_origin: KeyOrigin::Ours,
-            version: if verifa_version.is_some() { VersionSent::BySetting } else { VersionSent::No },
+            idempotency_key_source: IdempotencyKeySource::Ours,
+            version: if verifa_version.is_some() { ApiVersionSource::BySetting } else { ApiVersionSource::No },
             request: LinkRequest {
                 session_id,
                 endpoint,
@@ -38,7 +39,7 @@ impl LinkCall {
     /// The same call with the agent's own idempotency key, where there is one.
     pub(super) fn with_idempotency_key(mut self, key: Option<IdempotencyKey>) -> Self {
         if let Some(key) = key {
-            self.key_origin = KeyOrigin::Agents;
+            self.idempotency_key_source = IdempotencyKeySource::Agents;
             self.request.idempotency_key = key;
         }
         self
@@ -47,7 +48,7 @@ impl LinkCall {
     /// The same call with the version that the agent chose, where it did.
     pub(super) fn with_version(mut self, version: Option<ApiVersion>) -> Self {
         if version.is_some() {
-            self.version = VersionSent::ByTheAgent;
+            self.version = ApiVersionSource::ByTheAgent;
             self.request.verifa_version = version;
         }
         self
@@ -76,8 +77,8 @@ impl LinkCall {
 
     /// Makes this the very call that the user agreed to. A key of the agent's own stays that.
     pub fn confirm(&mut self, key: IdempotencyKey) {
-        if self.key_origin == KeyOrigin::Ours {
-            self.key_origin = KeyOrigin::Confirmed;
+        if self.idempotency_key_source == IdempotencyKeySource::Ours {
+            self.idempotency_key_source = IdempotencyKeySource::Confirmed;
         }
         self.request.idempotency_key = key;
     }
@@ -97,8 +98,11 @@ impl LinkCall {
         let about = About { setup, caller, tool, session_id: Some(session_id), idempotency_key: Some(idempotency_key) };
         let link = self.exchange(about, on_wait).await;
         link.map_err(|fault| {
-            let circumstances =
-                Circumstances { version: self.version, key_origin: self.key_origin, ..about.circumstances() };
+            let circumstances = Circumstances {
+                version: self.version,
+                idempotency_key_source: self.idempotency_key_source,
+                ..about.circumstances()
+            };
             ToolError { fault, circumstances }
         })
     }

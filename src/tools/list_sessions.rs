@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    Caller, Setup, ToolError, ToolName,
+    Setup, ToolError, ToolName,
     arguments::Arguments,
     definition::Parts,
     environment_label,
@@ -18,9 +18,9 @@ use super::{
     session_words::{link_expiry, moment, verdict},
     verdict::Resumable,
 };
-use crate::verifa::{
-    DateTime, OutsideText, SearchText, Session, SessionPage, SessionSearch, SessionStatus, Wait, wire,
-};
+use crate::call::Caller;
+use crate::untrusted::UntrustedText;
+use crate::verifa::{DateTime, SearchText, Session, SessionPage, SessionSearch, SessionStatus, Wait, wire};
 
 const DESCRIPTION: &str = "Finds Verifa sessions when you do not know the session id: search by external reference with \
     query, or by status. Gives id, status, external reference, creation, link expiry and whether each \
@@ -201,8 +201,8 @@ impl FoundSessions {
     }
 
     fn line(&self, session: &Session) -> String {
-        let status = session.status.as_ref().map_or_else(|| "status unknown".to_owned(), OutsideText::quoted);
-        let reference = session.external_ref.as_ref().map(OutsideText::quoted);
+        let status = session.status.as_ref().map_or_else(|| "status unknown".to_owned(), UntrustedText::quoted);
+        let reference = session.external_ref.as_ref().map(UntrustedText::quoted);
         let created = session.created_at.as_ref().map(|time| format!("created {}", moment(time, self.now)));
         let resumable = format!("resumable: {}", verdict(session, self.now).resumable.as_str());
         let facts = [reference, created, link_expiry(session, self.now), Some(resumable)];
@@ -213,8 +213,8 @@ impl FoundSessions {
     fn into_result(self) -> CallToolResult {
         let data = self.page.sessions.iter().map(|session| Item {
             id: session.id.as_str(),
-            status: session.status.as_ref().map(OutsideText::as_str),
-            external_ref: session.external_ref.as_ref().map(OutsideText::as_str),
+            status: session.status.as_ref().map(UntrustedText::as_str),
+            external_ref: session.external_ref.as_ref().map(UntrustedText::as_str),
             created_at: session.created_at.as_ref().map(DateTime::as_str),
             token_expires_at: session.token_expires_at.as_ref().map(DateTime::as_str),
             resumable: verdict(session, self.now).resumable,

@@ -19,7 +19,6 @@ mod get_session;
 mod link_call;
 mod list_sessions;
 pub mod resume_session;
-mod rights;
 mod schema;
 mod session_words;
 mod time_words;
@@ -33,17 +32,16 @@ pub use call::Call;
 pub use capture_link::{CaptureLink, META_KEY};
 pub use confirmation::{Confirm, NotConfirmed, TIME_TO_ANSWER};
 pub use definition::definitions;
-pub use failure::{Circumstances, Fault, KeyOrigin, ToolError, VersionSent};
+pub use failure::{ApiVersionSource, Circumstances, Fault, IdempotencyKeySource, ToolError};
 pub use get_session::GetCall;
 pub use link_call::LinkCall;
 pub use list_sessions::ListCall;
-pub use rights::{Rights, Toolset, UnknownToolset};
 pub use tool_name::ToolName;
 
 use crate::{
     audit::AuditLog,
     metrics::Metrics,
-    verifa::{ApiKey, ApiVersion, Client, Environment, KeyInflection},
+    verifa::{ApiVersion, Client, Environment, KeyInflection},
 };
 
 /// What every tool works with, one for the process.
@@ -65,46 +63,6 @@ pub struct Setup {
     pub metrics: Metrics,
     /// Where each call is recorded, if anywhere.
     pub audit: Option<Arc<AuditLog>>,
-}
-
-/// For whom a call is made.
-#[derive(Debug, Clone, Default)]
-pub struct Caller {
-    /// The key that the call is made with; without one, every call says how to set it.
-    pub key: Option<ApiKey>,
-    /// The name that the deployment gave the caller, where it has one.
-    pub name: Option<String>,
-    /// What the caller may use.
-    pub rights: Rights,
-}
-
-/// Who a caller is, to be compared with others.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Identity(String);
-
-impl Identity {
-    /// The identity as text; never a key.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Caller {
-    /// Who this is: the name that the deployment gave, else the key.
-    pub fn identity(&self) -> Identity {
-        let key = || self.key.as_ref().map(ApiKey::sha256).unwrap_or_default().to_owned();
-        Identity(self.name.as_ref().map_or_else(key, |name| format!("name {name}")))
-    }
-
-    /// Who this is, for logs: the name, else the key's fingerprint.
-    pub fn label(&self) -> Option<&str> {
-        self.name.as_deref().or_else(|| self.key.as_ref().map(ApiKey::fingerprint))
-    }
-
-    /// The environment that the caller's key belongs to.
-    pub fn environment(&self) -> Option<Environment> {
-        self.key.as_ref().map(ApiKey::environment)
-    }
 }
 
 /// How a QR code is handed over.

@@ -6,9 +6,8 @@ use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 
-use super::{
-    Caller, CaptureLink, LinkCall, Setup, ToolError, ToolName, arguments::Arguments, definition::Parts, schema,
-};
+use super::{CaptureLink, LinkCall, Setup, ToolError, ToolName, arguments::Arguments, definition::Parts, schema};
+use crate::call::Caller;
 use crate::verifa::{ApiVersion, KeyInflection, LinkEndpoint};
 
 const DESCRIPTION: &str = "Brings a stuck Verifa identity verification back to life: gives an expired or abandoned \

@@ -5,7 +5,8 @@
 use jiff::Timestamp;
 
 use super::{time_words::in_words, verdict::Verdict};
-use crate::verifa::{DateTime, OutsideText, Session};
+use crate::untrusted::UntrustedText;
+use crate::verifa::{DateTime, Session};
 
 /// A time in absolute and in relative words.
 pub(super) fn moment(time: &DateTime, now: Timestamp) -> String {
@@ -25,8 +26,8 @@ pub(super) fn link_expiry(session: &Session, now: Timestamp) -> Option<String> {
 /// Whether the session can be resumed, seen from `now`.
 pub(super) fn verdict(session: &Session, now: Timestamp) -> Verdict {
     Verdict::of(
-        session.status.as_ref().map(OutsideText::as_str),
-        session.retention_status.as_ref().map(OutsideText::as_str),
+        session.status.as_ref().map(UntrustedText::as_str),
+        session.retention_status.as_ref().map(UntrustedText::as_str),
         session.token_expires_at.as_ref().is_some_and(|expiry| !expiry.remaining(now).is_positive()),
     )
 }

@@ -2,7 +2,7 @@
 //!
 //! Whether a tool changes something is written down here for each, and never guessed from its name.
 
-use super::{Rights, Toolset};
+use crate::call::{Permissions, Toolset};
 use crate::verifa::LinkEndpoint;
 
 /// A tool.
@@ -62,9 +62,9 @@ impl ToolName {
         }
     }
 
-    /// Whether rights allow it.
-    pub fn is_allowed(self, rights: &Rights) -> bool {
-        rights.allow(self.toolset(), self.writes())
+    /// Whether permissions allow it.
+    pub fn is_allowed(self, permissions: &Permissions) -> bool {
+        permissions.allow(self.toolset(), self.writes())
     }
 }
 
@@ -74,17 +74,20 @@ mod tests {
 
     use super::*;
 
-    fn allowed(rights: &Rights) -> Vec<&'static str> {
-        ToolName::ALL.into_iter().filter(|tool| tool.is_allowed(rights)).map(ToolName::as_str).collect()
+    fn allowed(permissions: &Permissions) -> Vec<&'static str> {
+        ToolName::ALL.into_iter().filter(|tool| tool.is_allowed(permissions)).map(ToolName::as_str).collect()
     }
 
     #[test]
     fn toolsets_and_read_only_leave_the_tools_that_they_name() {
         let of = |toolsets: &[Toolset], read_only| {
-            allowed(&Rights { toolsets: Some(BTreeSet::from_iter(toolsets.iter().copied())), read_only })
+            allowed(&Permissions { toolsets: Some(BTreeSet::from_iter(toolsets.iter().copied())), read_only })
         };
-        assert_eq!(allowed(&Rights::default()).len(), 4);
-        assert_eq!(allowed(&Rights { read_only: true, ..Rights::default() }), ["list_sessions", "get_session"]);
+        assert_eq!(allowed(&Permissions::default()).len(), 4);
+        assert_eq!(
+            allowed(&Permissions { read_only: true, ..Permissions::default() }),
+            ["list_sessions", "get_session"]
+        );
         assert_eq!(of(&[Toolset::Lookup], false), ["list_sessions", "get_session"]);
         assert_eq!(of(&[Toolset::Resume], false), ["resume_session"]);
         assert_eq!(of(&[Toolset::Links, Toolset::Resume], false), ["resume_session", "generate_one_time_link"]);

@@ -4,9 +4,10 @@
 
 use std::{fmt, str::FromStr};
 
-use url::{Host, Url};
+use url::Url;
 
 use super::wire::API_PATH;
+use crate::hosts::{has_user_info, is_loopback};
 
 /// Why a text is no base URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -46,9 +47,9 @@ impl BaseUrl {
         is_loopback(&self.0)
     }
 
-    /// Whether requests are encrypted.
-    pub fn is_https(&self) -> bool {
-        self.0.scheme() == "https"
+    /// The base itself.
+    pub(super) fn as_url(&self) -> &Url {
+        &self.0
     }
 
     /// The URL as text, without a trailing slash.
@@ -81,21 +82,6 @@ impl FromStr for BaseUrl {
         }
         Ok(Self(url))
     }
-}
-
-/// Whether a URL leads to this computer.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-/// Whether a URL carries a user name or a password.
-pub(super) fn has_user_info(url: &Url) -> bool {
-    !url.username().is_empty() || url.password().is_some()
 }
 
 #[cfg(test)]

@@ -8,7 +8,10 @@ use std::{fmt, str::FromStr};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use url::Url;
 
-use super::{base_url, wire::SECRET_PREFIXES};
+use crate::{
+    hosts::{has_user_info, is_loopback},
+    untrusted::SECRET_PREFIXES,
+};
 
 /// A session's id, safe to be one segment of a URL's path.
 ///
@@ -91,8 +94,8 @@ impl FromStr for CaptureUrl {
         let plain = text.len() <= Self::MAX_LENGTH && text.bytes().all(is_plain);
         let url = Url::parse(text).map_err(|_| UnsafeCaptureUrl)?;
         let encrypted = text.starts_with("https://");
-        let local = text.starts_with("http://") && base_url::is_loopback(&url);
-        let safe = plain && (encrypted || local) && url.has_host() && !base_url::has_user_info(&url);
+        let local = text.starts_with("http://") && is_loopback(&url);
+        let safe = plain && (encrypted || local) && url.has_host() && !has_user_info(&url);
         safe.then(|| Self(text.to_owned())).ok_or(UnsafeCaptureUrl)
     }
 }

@@ -13,16 +13,20 @@ use reqwest::{
 use serde_json::{Value, json};
 use tokio::{
     sync::Semaphore,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
 use super::{
-    Answer, ApiKey, ApiVersion, BaseUrl, BodyFault, Error, Failure, FreshLink, KeyInflection, LinkEndpoint,
-    LinkRequest, RateLimits, Refusal, Session, SessionId, SessionPage, SessionSearch,
-    http::Http,
+    ApiKey, ApiResponse, ApiVersion, BaseUrl, BodyError, Error, ErrorResponse, Failure, FreshLink, KeyInflection,
+    LinkEndpoint, LinkRequest, RateLimits, Session, SessionId, SessionPage, SessionSearch,
     retry::{self, Decision, Progress, SHORTEST_ATTEMPT},
     transport_error, wire,
 };
+
+use crate::http_client::{HttpClient, HttpClientSettings};
+
+/// How long a client is given to make its first call before a connection is opened ahead of it.
+const PRECONNECT_DELAY: Duration = Duration::from_millis(50);
 
 /// The largest answer that is read, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
@@ -61,14 +65,20 @@ pub struct Wait {
 #[derive(Debug)]
 pub struct Client {
     settings: ClientSettings,
-    http: Http,
+    http: HttpClient,
     permits: Semaphore,
 }
 
 impl Client {
     /// A client that has not connected yet.
     pub fn new(settings: ClientSettings) -> Self {
-        let http = Http::new(&settings);
+        let attempt = settings.attempt_timeout.min(settings.retry_budget);
+        let http = HttpClient::new(HttpClientSettings {
+            base_url: settings.base_url.as_url(),
+            extra_authorities: settings.extra_authorities.clone(),
+            // Shorter than any attempt, so that an attempt without a connection is known to have sent nothing.
+            connect_timeout: settings.connect_timeout.min(attempt.mul_f64(0.9)),
+        });
         let permits = Semaphore::new(settings.max_upstream);
         Self { settings, http, permits }
     }
@@ -86,9 +96,18 @@ impl Client {
     /// Opens a connection ahead of the first request, so that its user need not wait for DNS and TLS. Nothing comes of it
     /// where a request was sent before, the connection is not encrypted, or the settings say no.
     pub async fn connect_ahead(&self) {
-        if self.settings.connect_ahead {
-            self.http.connect_ahead(&self.settings.base_url, self.settings.attempt_timeout).await;
+        if !self.settings.connect_ahead || !self.http.is_https() {
+            return;
         }
+        // A call that comes at once opens its own; two handshakes would hold each other up.
+        sleep(PRECONNECT_DELAY).await;
+        if self.http.is_built() {
+            return;
+        }
+        let Ok(client) = self.http.get() else { return };
+        let opened = timeout(self.settings.attempt_timeout, client.head(self.settings.base_url.as_str()).send()).await;
+        // The first call reports a failure.
+        tracing::debug!(opened = opened.is_ok_and(|response| response.is_ok()), "connection opened ahead");
     }
 
     /// Makes a fresh link: `POST /api/v1/sessions/{session_id}/resume` or `…/generate-one-time-link`, repeated within the
@@ -103,7 +122,7 @@ impl Client {
         key: &ApiKey,
         asked: &LinkRequest,
         on_wait: impl Fn(Wait) -> F,
-    ) -> Result<Answer<FreshLink>, Failure> {
+    ) -> Result<ApiResponse<FreshLink>, Failure> {
         let (path, body, read): (_, _, fn(&Value) -> _) = match asked.endpoint {
             LinkEndpoint::Resume => ("resume", None, FreshLink::read_resumed),
             LinkEndpoint::OneTimeLink { expires_in_minutes } => {
@@ -135,12 +154,12 @@ impl Client {
         session_id: &SessionId,
         verifa_version: Option<&ApiVersion>,
         on_wait: impl Fn(Wait) -> F,
-    ) -> Result<Answer<Session>, Failure> {
+    ) -> Result<ApiResponse<Session>, Failure> {
         let url = self.settings.base_url.endpoint(&["sessions", session_id.as_str()]);
         let request = request(Method::GET, url, key, KeyInflection::Snake, verifa_version);
         let read = |body: &Value| match Session::read(body)? {
             session if session.id == *session_id => Ok(session),
-            _ => Err(BodyFault::OtherSession),
+            _ => Err(BodyError::OtherSession),
         };
         self.repeat(&request, read, on_wait).await
     }
@@ -155,7 +174,7 @@ impl Client {
         search: &SessionSearch,
         verifa_version: Option<&ApiVersion>,
         on_wait: impl Fn(Wait) -> F,
-    ) -> Result<Answer<SessionPage>, Failure> {
+    ) -> Result<ApiResponse<SessionPage>, Failure> {
         let mut url = self.settings.base_url.endpoint(&["sessions"]);
         url.query_pairs_mut().extend_pairs(search.parameters());
         let request = request(Method::GET, url, key, KeyInflection::Snake, verifa_version);
@@ -170,7 +189,7 @@ impl Client {
         &self,
         key: &ApiKey,
         verifa_version: Option<&ApiVersion>,
-    ) -> Result<Answer<RateLimits>, Error> {
+    ) -> Result<ApiResponse<RateLimits>, Error> {
         let url = self.settings.base_url.endpoint(&["rate-limits"]);
         let request = request(Method::GET, url, key, KeyInflection::Snake, verifa_version);
         self.attempt(&request, Instant::now() + self.settings.attempt_timeout, RateLimits::read).await
@@ -179,29 +198,29 @@ impl Client {
     async fn repeat<T, F: Future<Output = ()>>(
         &self,
         request: &Request,
-        read: impl Fn(&Value) -> Result<T, BodyFault> + Copy,
+        read: impl Fn(&Value) -> Result<T, BodyError> + Copy,
         on_wait: impl Fn(Wait) -> F,
-    ) -> Result<Answer<T>, Failure> {
+    ) -> Result<ApiResponse<T>, Failure> {
         let budget = self.settings.retry_budget;
         let started = Instant::now();
         let mut attempts = 0;
-        let mut outcome_open = false;
+        let mut outcome_unknown = false;
         let mut earlier = None;
         loop {
             attempts += 1;
             let error = match self.attempt(request, started + budget, read).await {
-                Ok(answer) => return Ok(Answer { attempts, ..answer }),
+                Ok(answer) => return Ok(ApiResponse { attempts, ..answer }),
                 Err(error) => error,
             };
             let elapsed = started.elapsed();
             let progress =
-                Progress { attempts, elapsed, outcome_open, shortest_attempt: self.shortest_attempt(&error) };
-            outcome_open |= error.leaves_outcome_open();
+                Progress { attempts, elapsed, outcome_unknown, shortest_attempt: self.shortest_attempt(&error) };
+            outcome_unknown |= error.outcome_unknown();
             match retry::decide(&error, progress, budget, fastrand::f64()) {
                 Decision::Stop => {
                     let telling = earlier.filter(|_| self.says_only_that_time_is_up(&error));
                     let (error, last) = (telling.unwrap_or_else(|| error.clone()), error);
-                    return Err(Failure { error, last, attempts, elapsed, may_have_succeeded: outcome_open });
+                    return Err(Failure { error, last, attempts, elapsed, outcome_unknown: outcome_unknown });
                 }
                 Decision::WaitFor(delay) => {
                     tracing::info!(attempt = attempts, %error, wait_seconds = delay.as_secs_f64(), "will repeat");
@@ -229,9 +248,9 @@ impl Client {
         &self,
         request: &Request,
         deadline: Instant,
-        read: impl Fn(&Value) -> Result<T, BodyFault> + Copy,
-    ) -> Result<Answer<T>, Error> {
-        let http = self.http.get().map_err(Error::Setup)?;
+        read: impl Fn(&Value) -> Result<T, BodyError> + Copy,
+    ) -> Result<ApiResponse<T>, Error> {
+        let http = self.http.get()?;
         // A permit that is free is taken even at the last moment; one to wait for must leave time for the attempt.
         let last_moment = deadline.checked_sub(SHORTEST_ATTEMPT).unwrap_or(deadline);
         let permit = timeout_at(last_moment, self.permits.acquire()).await;
@@ -248,10 +267,10 @@ impl Client {
     async fn read_answer<T>(
         &self,
         mut response: Response,
-        read: impl Fn(&Value) -> Result<T, BodyFault> + Copy,
+        read: impl Fn(&Value) -> Result<T, BodyError> + Copy,
         limit: Duration,
         end: Instant,
-    ) -> Result<Answer<T>, Error> {
+    ) -> Result<ApiResponse<T>, Error> {
         let status = response.status();
         let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
         let date = header(DATE).and_then(|value| httpdate::parse_http_date(value).ok());
@@ -262,13 +281,13 @@ impl Client {
             let enough = end.min(Instant::now() + limit.div_f64(4.0));
             let body = timeout_at(enough, read_body(&mut response)).await.ok().and_then(Result::ok);
             let body = body.and_then(|body| parse(body).ok()).unwrap_or_default();
-            return Err(Error::Refused(Refusal::read(status, &body, retry_after)));
+            return Err(Error::Status(ErrorResponse::read(status, &body, retry_after)));
         }
         let body = timeout_at(end, read_body(&mut response)).await.map_err(|_| Error::TimedOut(limit))?;
         let body = body.map_err(|error| transport_error::classify(&error, limit, self.proxy()))?;
         let value = parse(body).and_then(|body| read(&body)).map_err(|fault| Error::Unreadable { status, fault })?;
         let date = date.and_then(|date| Timestamp::try_from(date).ok());
-        Ok(Answer { value, status, attempts: 1, date, received: Timestamp::now() })
+        Ok(ApiResponse { value, status, attempts: 1, date, received: Timestamp::now() })
     }
 
     /// The time that another attempt needs to be worth its while.
@@ -305,9 +324,9 @@ fn set_header(request: &mut Request, name: &'static str, value: &str) {
 }
 
 /// A body as JSON, its keys in snake case.
-fn parse(body: Option<Vec<u8>>) -> Result<Value, BodyFault> {
-    let body = body.ok_or(BodyFault::TooLarge)?;
-    let value = serde_json::from_slice(&body).map_err(|_| BodyFault::NotJson)?;
+fn parse(body: Option<Vec<u8>>) -> Result<Value, BodyError> {
+    let body = body.ok_or(BodyError::TooLarge)?;
+    let value = serde_json::from_slice(&body).map_err(|_| BodyError::NotJson)?;
     Ok(KeyInflection::Snake.inflect_keys(value))
 }
 

@@ -1,20 +1,19 @@
 //! Why a call to Verifa failed: one error per way, and what each says about the request's fate.
 //!
-//! Nothing here holds a URL, a header or a body; text of Verifa's own is kept as [`OutsideText`] alone.
+//! Nothing here holds a URL, a header or a body; text of Verifa's own is kept as [`UntrustedText`] alone.
 
 use std::time::Duration;
 
+use crate::{http_client::RootCertificatesError, untrusted::UntrustedText};
 use reqwest::StatusCode;
 use serde_json::Value;
-
-use super::OutsideText;
 
 /// One attempt's failure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The HTTP client could not be made, so nothing was sent.
     #[error("no HTTP client: {0}")]
-    Setup(SetupFault),
+    Setup(#[from] RootCertificatesError),
     /// All permits for requests at once stayed taken, so nothing was sent.
     #[error("too many requests at once")]
     Busy,
@@ -22,7 +21,7 @@ pub enum Error {
     #[error("no connection: {fault}")]
     Unreachable {
         /// What went wrong.
-        fault: ConnectFault,
+        fault: ConnectError,
         /// The proxy that was to be used, as `host:port`.
         proxy: Option<String>,
     },
@@ -34,28 +33,20 @@ pub enum Error {
     Interrupted,
     /// An answer with a status other than 2xx.
     #[error("refused with {}{}", .0.status.as_u16(), .0.code.as_ref().map(|code| format!(" {code}")).unwrap_or_default())]
-    Refused(Refusal),
+    Status(ErrorResponse),
     /// A 2xx answer that is not what the documentation promises.
     #[error("unreadable answer: {fault}")]
     Unreadable {
         /// The HTTP status, one of 2xx.
         status: StatusCode,
         /// What is wrong with it.
-        fault: BodyFault,
+        fault: BodyError,
     },
-}
-
-/// Why no HTTP client could be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SetupFault {
-    /// Neither the system nor the CA file gave a certificate that can be used.
-    #[error("no usable root certificates")]
-    RootCertificates,
 }
 
 /// Why no connection came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ConnectFault {
+pub enum ConnectError {
     /// The host's name has no address.
     #[error("name not found")]
     Dns,
@@ -81,7 +72,7 @@ pub enum ConnectFault {
 
 /// Why a 2xx answer cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BodyFault {
+pub enum BodyError {
     /// Not JSON: HTML, plain text, nothing, or not UTF-8.
     #[error("not JSON")]
     NotJson,
@@ -101,22 +92,22 @@ pub enum BodyFault {
 
 /// An answer with a status other than 2xx, read as far as it can be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ErrorResponse {
     /// The HTTP status.
     pub status: StatusCode,
     /// Verifa's `error` code; `None` where the body is not in Verifa's form (a proxy's, then).
-    pub code: Option<OutsideText>,
+    pub code: Option<UntrustedText>,
     /// Verifa's `detail` as text, whatever its JSON type; a list of field errors names the fields.
-    pub detail: Option<OutsideText>,
+    pub detail: Option<UntrustedText>,
     /// How long Verifa asks to wait.
     pub retry_after: Option<Duration>,
 }
 
-impl Refusal {
+impl ErrorResponse {
     /// Reads the body of an error: `{"error", "detail", "status_code"}`, keys in snake case. Anything else leaves the
     /// fields empty.
     pub(super) fn read(status: StatusCode, body: &Value, retry_after: Option<Duration>) -> Self {
-        let code = body.get("error").and_then(Value::as_str).filter(|code| is_code(code)).map(OutsideText::new);
+        let code = body.get("error").and_then(Value::as_str).filter(|code| is_code(code)).map(UntrustedText::new);
         let detail = body.get("detail").and_then(detail_text);
         Self { status, code, detail, retry_after }
     }
@@ -128,14 +119,14 @@ fn is_code(text: &str) -> bool {
     is_word && (1..=64).contains(&text.len())
 }
 
-fn detail_text(detail: &Value) -> Option<OutsideText> {
+fn detail_text(detail: &Value) -> Option<UntrustedText> {
     let text = match detail {
         Value::Null => return None,
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(field_error_text).collect::<Vec<_>>().join("; "),
         other => field_error_text(other),
     };
-    OutsideText::new(&text).non_empty()
+    UntrustedText::new(&text).non_empty()
 }
 
 /// A field error in the form that many frameworks use, `{"loc": ["body", "field"], "msg": "…"}` or
@@ -160,18 +151,18 @@ impl Error {
     /// The HTTP status, where there was an answer.
     pub fn status(&self) -> Option<StatusCode> {
         match self {
-            Self::Refused(refusal) => Some(refusal.status),
+            Self::Status(refusal) => Some(refusal.status),
             Self::Unreadable { status, .. } => Some(*status),
             _ => None,
         }
     }
 
     /// Whether the request may have been carried out all the same.
-    pub fn leaves_outcome_open(&self) -> bool {
+    pub fn outcome_unknown(&self) -> bool {
         match self {
             Self::Setup(_) | Self::Busy | Self::Unreachable { .. } => false,
             Self::TimedOut(_) | Self::Interrupted | Self::Unreadable { .. } => true,
-            Self::Refused(refusal) => refusal.status.is_server_error(),
+            Self::Status(refusal) => refusal.status.is_server_error(),
         }
     }
 }
@@ -189,7 +180,7 @@ pub struct Failure {
     /// From the first attempt to the last one's end.
     pub elapsed: Duration,
     /// Whether one of the attempts may have been carried out.
-    pub may_have_succeeded: bool,
+    pub outcome_unknown: bool,
 }
 
 #[cfg(test)]
@@ -217,9 +208,9 @@ mod tests {
             (json!([]), None, None),
         ];
         for (body, code, detail) in cases {
-            let refusal = Refusal::read(StatusCode::BAD_REQUEST, &body, None);
-            assert_eq!(refusal.code.as_ref().map(OutsideText::as_str), code, "{body}");
-            assert_eq!(refusal.detail.as_ref().map(OutsideText::as_str), detail, "{body}");
+            let refusal = ErrorResponse::read(StatusCode::BAD_REQUEST, &body, None);
+            assert_eq!(refusal.code.as_ref().map(UntrustedText::as_str), code, "{body}");
+            assert_eq!(refusal.detail.as_ref().map(UntrustedText::as_str), detail, "{body}");
         }
     }
 }

@@ -7,9 +7,8 @@ use std::num::NonZeroU32;
 
 use serde_json::Value;
 
-use super::{
-    ApiVersion, BodyFault, CaptureUrl, DateTime, IdempotencyKey, KeyInflection, OutsideText, QrCode, SessionId,
-};
+use super::{ApiVersion, BodyError, CaptureUrl, DateTime, IdempotencyKey, KeyInflection, QrCode, SessionId};
+use crate::untrusted::UntrustedText;
 
 /// A request for a fresh link to one session.
 #[derive(Debug, Clone)]
@@ -44,7 +43,7 @@ pub struct FreshLink {
     /// The session: `id` after a resume, `session_id` with a one-time link, whose `id` is another one.
     pub session_id: SessionId,
     /// `status`, `pending` as a rule. The documentation gives no list, so it is text.
-    pub status: OutsideText,
+    pub status: UntrustedText,
     /// `capture_url`
     pub capture_url: CaptureUrl,
     /// `expires_at`
@@ -58,7 +57,7 @@ impl FreshLink {
     ///
     /// # Errors
     /// Names the first field that is missing or cannot be used. The picture is the only one that may.
-    pub fn read_resumed(body: &Value) -> Result<Self, BodyFault> {
+    pub fn read_resumed(body: &Value) -> Result<Self, BodyError> {
         Self::read(body, "id")
     }
 
@@ -66,17 +65,17 @@ impl FreshLink {
     ///
     /// # Errors
     /// As above.
-    pub fn read_one_time(body: &Value) -> Result<Self, BodyFault> {
+    pub fn read_one_time(body: &Value) -> Result<Self, BodyError> {
         Self::read(body, "session_id")
     }
 
-    fn read(body: &Value, id: &'static str) -> Result<Self, BodyFault> {
-        let text = |field| body.get(field).and_then(Value::as_str).ok_or(BodyFault::Field(field));
+    fn read(body: &Value, id: &'static str) -> Result<Self, BodyError> {
+        let text = |field| body.get(field).and_then(Value::as_str).ok_or(BodyError::Field(field));
         Ok(Self {
-            session_id: text(id)?.parse().map_err(|_| BodyFault::Field(id))?,
-            status: OutsideText::capped(text("status")?, 64).non_empty().ok_or(BodyFault::Field("status"))?,
-            capture_url: text("capture_url")?.parse().map_err(|_| BodyFault::UnsafeLink)?,
-            expires_at: DateTime::read(text("expires_at")?).ok_or(BodyFault::Field("expires_at"))?,
+            session_id: text(id)?.parse().map_err(|_| BodyError::Field(id))?,
+            status: UntrustedText::truncated(text("status")?, 64).non_empty().ok_or(BodyError::Field("status"))?,
+            capture_url: text("capture_url")?.parse().map_err(|_| BodyError::UnsafeLink)?,
+            expires_at: DateTime::read(text("expires_at")?).ok_or(BodyError::Field("expires_at"))?,
             qr_code: text("qr_code_data_url").ok().and_then(QrCode::from_data_url),
         })
     }

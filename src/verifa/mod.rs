@@ -5,31 +5,28 @@
 
 pub mod wire;
 
-mod answer;
 mod base_url;
 mod capture;
 mod client;
 mod credentials;
 mod date_time;
+mod endpoint;
 mod error;
 mod fresh_link;
 mod headers;
-mod http;
-mod outside_text;
 mod rate_limits;
 mod retry;
 mod session;
 mod transport_error;
 
-pub use answer::Answer;
 pub use base_url::{BaseUrl, InvalidBaseUrl};
 pub use capture::{CaptureUrl, InvalidSessionId, QrCode, SessionId, UnsafeCaptureUrl};
 pub use client::{Client, ClientSettings, Wait};
 pub use credentials::{ApiKey, Environment, InvalidApiKey, UnknownEnvironment};
 pub use date_time::DateTime;
-pub use error::{BodyFault, ConnectFault, Error, Failure, Refusal, SetupFault};
+pub use endpoint::ApiResponse;
+pub use error::{BodyError, ConnectError, Error, ErrorResponse, Failure};
 pub use fresh_link::{FreshLink, LinkEndpoint, LinkRequest};
 pub use headers::{ApiVersion, IdempotencyKey, InvalidHeader, KeyInflection};
-pub use outside_text::OutsideText;
 pub use rate_limits::RateLimits;
 pub use session::{InvalidSearch, SearchText, Session, SessionPage, SessionSearch, SessionStatus};

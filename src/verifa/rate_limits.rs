@@ -4,7 +4,8 @@
 
 use serde_json::Value;
 
-use super::{BodyFault, OutsideText};
+use super::BodyError;
+use crate::untrusted::UntrustedText;
 
 /// The answer's documented fields; quotas are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,9 +17,9 @@ pub struct RateLimits {
     /// Seconds until the window is over.
     pub reset_in_seconds: Option<u64>,
     /// The organization's plan.
-    pub plan: Option<OutsideText>,
+    pub plan: Option<UntrustedText>,
     /// The environment that the key belongs to, in Verifa's words.
-    pub environment: Option<OutsideText>,
+    pub environment: Option<UntrustedText>,
 }
 
 impl RateLimits {
@@ -26,12 +27,13 @@ impl RateLimits {
     ///
     /// # Errors
     /// Only an answer without `rate_limit` is refused: it comes from somebody else than Verifa.
-    pub(super) fn read(body: &Value) -> Result<Self, BodyFault> {
+    pub(super) fn read(body: &Value) -> Result<Self, BodyError> {
         let rate_limit =
-            body.get("rate_limit").filter(|value| value.is_object()).ok_or(BodyFault::Field("rate_limit"))?;
+            body.get("rate_limit").filter(|value| value.is_object()).ok_or(BodyError::Field("rate_limit"))?;
         let number = |field| rate_limit.get(field).and_then(Value::as_u64);
-        let text =
-            |field| body.get(field).and_then(Value::as_str).and_then(|text| OutsideText::capped(text, 64).non_empty());
+        let text = |field| {
+            body.get(field).and_then(Value::as_str).and_then(|text| UntrustedText::truncated(text, 64).non_empty())
+        };
         Ok(Self {
             limit: number("limit"),
             remaining: number("remaining"),

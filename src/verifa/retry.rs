@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
 
-use super::{ConnectFault, Error};
+use super::{ConnectError, Error};
 
 /// The first backoff's upper end.
 const BASE: Duration = Duration::from_millis(250);
@@ -32,7 +32,7 @@ pub(super) struct Progress {
     /// Time since the first attempt began.
     pub(super) elapsed: Duration,
     /// Whether an earlier attempt may have been carried out.
-    pub(super) outcome_open: bool,
+    pub(super) outcome_unknown: bool,
     /// The time that another attempt needs.
     pub(super) shortest_attempt: Duration,
 }
@@ -40,7 +40,7 @@ pub(super) struct Progress {
 /// Decides after `error`. `jitter`, from 0 to 1, picks the place within the backoff (full jitter); the wait is never
 /// shorter than `Retry-After` and leaves the budget time for another attempt.
 pub(super) fn decide(error: &Error, progress: Progress, budget: Duration, jitter: f64) -> Decision {
-    if !is_repeated(error, progress.outcome_open) {
+    if !is_repeated(error, progress.outcome_unknown) {
         return Decision::Stop;
     }
     let doublings = progress.attempts.saturating_sub(1).min(16);
@@ -50,22 +50,22 @@ pub(super) fn decide(error: &Error, progress: Progress, budget: Duration, jitter
     if needed > budget { Decision::Stop } else { Decision::WaitFor(wait) }
 }
 
-fn is_repeated(error: &Error, outcome_open: bool) -> bool {
+fn is_repeated(error: &Error, outcome_unknown: bool) -> bool {
     match error {
         Error::TimedOut(_) | Error::Interrupted => true,
         Error::Unreachable { fault, .. } => match fault {
-            ConnectFault::Dns | ConnectFault::TimedOut | ConnectFault::Refused | ConnectFault::Tls => true,
+            ConnectError::Dns | ConnectError::TimedOut | ConnectError::Refused | ConnectError::Tls => true,
             // A certificate does not change within seconds.
-            ConnectFault::UnknownAuthority | ConnectFault::CertificateDate | ConnectFault::CertificateName => false,
+            ConnectError::UnknownAuthority | ConnectError::CertificateDate | ConnectError::CertificateName => false,
         },
-        Error::Refused(refusal) => match refusal.status {
+        Error::Status(refusal) => match refusal.status {
             StatusCode::TOO_MANY_REQUESTS
             | StatusCode::INTERNAL_SERVER_ERROR
             | StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT => true,
             // The earlier attempt of this very call may be the conflict.
-            StatusCode::CONFLICT => outcome_open,
+            StatusCode::CONFLICT => outcome_unknown,
             _ => false,
         },
         // The budget went by while waiting for a permit.
@@ -77,7 +77,7 @@ fn is_repeated(error: &Error, outcome_open: bool) -> bool {
 
 fn asked_to_wait(error: &Error) -> Option<Duration> {
     match error {
-        Error::Refused(refusal) => refusal.retry_after,
+        Error::Status(refusal) => refusal.retry_after,
         _ => None,
     }
 }
@@ -98,7 +98,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::verifa::{BodyFault, Refusal, SetupFault};
+    use crate::{
+        http_client::RootCertificatesError,
+        verifa::{BodyError, ErrorResponse},
+    };
 
     const BUDGET: Duration = Duration::from_secs(20);
 
@@ -108,10 +111,10 @@ mod tests {
 
     fn status(status: u16, retry_after: Option<u64>) -> Error {
         let status = StatusCode::from_u16(status).expect("a status");
-        Error::Refused(Refusal { status, code: None, detail: None, retry_after: retry_after.map(seconds) })
+        Error::Status(ErrorResponse { status, code: None, detail: None, retry_after: retry_after.map(seconds) })
     }
 
-    fn unreachable(fault: ConnectFault) -> Error {
+    fn unreachable(fault: ConnectError) -> Error {
         Error::Unreachable { fault, proxy: None }
     }
 
@@ -120,16 +123,16 @@ mod tests {
         let cases = [
             (Error::TimedOut(seconds(10)), true),
             (Error::Interrupted, true),
-            (unreachable(ConnectFault::Dns), true),
-            (unreachable(ConnectFault::Refused), true),
-            (unreachable(ConnectFault::TimedOut), true),
-            (unreachable(ConnectFault::Tls), true),
-            (unreachable(ConnectFault::UnknownAuthority), false),
-            (unreachable(ConnectFault::CertificateDate), false),
-            (unreachable(ConnectFault::CertificateName), false),
-            (Error::Setup(SetupFault::RootCertificates), false),
+            (unreachable(ConnectError::Dns), true),
+            (unreachable(ConnectError::Refused), true),
+            (unreachable(ConnectError::TimedOut), true),
+            (unreachable(ConnectError::Tls), true),
+            (unreachable(ConnectError::UnknownAuthority), false),
+            (unreachable(ConnectError::CertificateDate), false),
+            (unreachable(ConnectError::CertificateName), false),
+            (Error::Setup(RootCertificatesError), false),
             (Error::Busy, false),
-            (Error::Unreadable { status: StatusCode::OK, fault: BodyFault::NotJson }, false),
+            (Error::Unreadable { status: StatusCode::OK, fault: BodyError::NotJson }, false),
             (status(301, None), false),
             (status(400, None), false),
             (status(401, None), false),
@@ -145,8 +148,12 @@ mod tests {
             (status(504, None), true),
         ];
         for (error, repeated) in cases {
-            let progress =
-                Progress { attempts: 1, elapsed: seconds(0), outcome_open: false, shortest_attempt: SHORTEST_ATTEMPT };
+            let progress = Progress {
+                attempts: 1,
+                elapsed: seconds(0),
+                outcome_unknown: false,
+                shortest_attempt: SHORTEST_ATTEMPT,
+            };
             let decision = decide(&error, progress, BUDGET, 1.0);
             assert_eq!(decision != Decision::Stop, repeated, "{error}");
         }
@@ -154,9 +161,9 @@ mod tests {
 
     #[test]
     fn a_conflict_is_repeated_only_after_an_attempt_whose_outcome_is_unknown() {
-        for (outcome_open, expected) in [(false, Decision::Stop), (true, Decision::WaitFor(BASE))] {
+        for (outcome_unknown, expected) in [(false, Decision::Stop), (true, Decision::WaitFor(BASE))] {
             let progress =
-                Progress { attempts: 1, elapsed: seconds(0), outcome_open, shortest_attempt: SHORTEST_ATTEMPT };
+                Progress { attempts: 1, elapsed: seconds(0), outcome_unknown, shortest_attempt: SHORTEST_ATTEMPT };
             assert_eq!(decide(&status(409, None), progress, BUDGET, 1.0), expected);
         }
     }
@@ -186,7 +193,7 @@ mod tests {
             let progress = Progress {
                 attempts,
                 elapsed: seconds(elapsed),
-                outcome_open: false,
+                outcome_unknown: false,
                 shortest_attempt: SHORTEST_ATTEMPT,
             };
             let decision = decide(&status(429, retry_after), progress, BUDGET, jitter);
@@ -223,7 +230,7 @@ mod tests {
 
         #[test]
         fn every_wait_leaves_time_for_another_attempt(attempts in 1u32.., elapsed in 0u64..30, asked in proptest::option::of(any::<u64>()), jitter in 0.0..1.0f64) {
-            let progress = Progress { attempts, elapsed: seconds(elapsed), outcome_open: false, shortest_attempt: SHORTEST_ATTEMPT };
+            let progress = Progress { attempts, elapsed: seconds(elapsed), outcome_unknown: false, shortest_attempt: SHORTEST_ATTEMPT };
             if let Decision::WaitFor(wait) = decide(&status(429, asked), progress, BUDGET, jitter) {
                 prop_assert!(seconds(elapsed) + wait + SHORTEST_ATTEMPT <= BUDGET);
                 prop_assert!(wait >= seconds(asked.unwrap_or_default()));

@@ -8,7 +8,8 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use super::{BodyFault, DateTime, OutsideText, SessionId, wire::SECRET_PREFIXES};
+use super::{BodyError, DateTime, SessionId};
+use crate::untrusted::{SECRET_PREFIXES, UntrustedText};
 
 /// How much of a text field is kept, in characters.
 const TEXT: usize = 128;
@@ -21,9 +22,9 @@ pub struct Session {
     /// `id`
     pub id: SessionId,
     /// `status`. New values may come, so it is text.
-    pub status: Option<OutsideText>,
+    pub status: Option<UntrustedText>,
     /// `external_ref`: what the organization calls the person or the case.
-    pub external_ref: Option<OutsideText>,
+    pub external_ref: Option<UntrustedText>,
     /// `created_at`
     pub created_at: Option<DateTime>,
     /// `updated_at`
@@ -31,19 +32,19 @@ pub struct Session {
     /// `token_expires_at`: when the link dies.
     pub token_expires_at: Option<DateTime>,
     /// `environment`, in Verifa's words.
-    pub environment: Option<OutsideText>,
+    pub environment: Option<UntrustedText>,
     /// `workflow_id`
-    pub workflow_id: Option<OutsideText>,
+    pub workflow_id: Option<UntrustedText>,
     /// `case_id`
-    pub case_id: Option<OutsideText>,
+    pub case_id: Option<UntrustedText>,
     /// `case_status`
-    pub case_status: Option<OutsideText>,
+    pub case_status: Option<UntrustedText>,
     /// `retention_status`: `active`, `sensitive_redacted` or `redacted`.
-    pub retention_status: Option<OutsideText>,
+    pub retention_status: Option<UntrustedText>,
     /// `processing_attempts`
     pub processing_attempts: Option<u64>,
     /// `tags`
-    pub tags: Vec<OutsideText>,
+    pub tags: Vec<UntrustedText>,
 }
 
 impl Session {
@@ -51,13 +52,13 @@ impl Session {
     ///
     /// # Errors
     /// Where there is no `id` that can be used.
-    pub(super) fn read(body: &Value) -> Result<Self, BodyFault> {
+    pub(super) fn read(body: &Value) -> Result<Self, BodyError> {
         let id = body.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok());
         let text = |field| body.get(field).and_then(Value::as_str).and_then(outside);
         let time = |field| body.get(field).and_then(Value::as_str).and_then(DateTime::read);
         let tags = body.get("tags").and_then(Value::as_array).into_iter().flatten();
         Ok(Self {
-            id: id.ok_or(BodyFault::Field("id"))?,
+            id: id.ok_or(BodyError::Field("id"))?,
             status: text("status"),
             external_ref: text("external_ref"),
             created_at: time("created_at"),
@@ -74,8 +75,8 @@ impl Session {
     }
 }
 
-fn outside(text: &str) -> Option<OutsideText> {
-    OutsideText::capped(text, TEXT).non_empty()
+fn outside(text: &str) -> Option<UntrustedText> {
+    UntrustedText::truncated(text, TEXT).non_empty()
 }
 
 /// Some of the sessions that a search finds.
@@ -94,8 +95,8 @@ impl SessionPage {
     ///
     /// # Errors
     /// Where there is no list.
-    pub(super) fn read(body: &Value, limit: u32) -> Result<Self, BodyFault> {
-        let items = body.get("data").and_then(Value::as_array).ok_or(BodyFault::Field("data"))?;
+    pub(super) fn read(body: &Value, limit: u32) -> Result<Self, BodyError> {
+        let items = body.get("data").and_then(Value::as_array).ok_or(BodyError::Field("data"))?;
         let limit = items.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
         let items = items.get(..limit).unwrap_or(items);
         let sessions: Vec<_> = items.iter().filter_map(|item| Session::read(item).ok()).collect();
@@ -202,12 +203,12 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(full.external_ref.unwrap().as_str(), "ab");
-        assert_eq!(full.tags.iter().map(OutsideText::as_str).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(full.tags.iter().map(UntrustedText::as_str).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!((full.processing_attempts, full.case_id), (Some(2), None));
         let bare = Session::read(&json!({"id": "ses_1", "status": 7, "created_at": "soon"})).unwrap();
         assert_eq!((bare.status, bare.created_at), (None, None));
-        assert_eq!(Session::read(&json!({"status": "expired"})), Err(BodyFault::Field("id")));
-        assert_eq!(Session::read(&json!({"id": "../x"})), Err(BodyFault::Field("id")));
+        assert_eq!(Session::read(&json!({"status": "expired"})), Err(BodyError::Field("id")));
+        assert_eq!(Session::read(&json!({"id": "../x"})), Err(BodyError::Field("id")));
     }
 
     #[test]
@@ -216,7 +217,7 @@ mod tests {
         let page = SessionPage::read(&body, 3).unwrap();
         assert_eq!((page.sessions.len(), page.left_out, page.total), (1, 2, Some(9)));
         assert_eq!(SessionPage::read(&json!({"data": []}), 10).unwrap().total, None);
-        assert_eq!(SessionPage::read(&json!([]), 10), Err(BodyFault::Field("data")));
+        assert_eq!(SessionPage::read(&json!([]), 10), Err(BodyError::Field("data")));
     }
 
     #[test]

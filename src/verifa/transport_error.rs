@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{ConnectFault, Error};
+use super::{ConnectError, Error};
 
 /// The class of a failed attempt that had so much time and went through this proxy.
 pub(super) fn classify(error: &reqwest::Error, limit: Duration, proxy: Option<&str>) -> Error {
@@ -13,29 +13,29 @@ pub(super) fn classify(error: &reqwest::Error, limit: Duration, proxy: Option<&s
         return if error.is_timeout() { Error::TimedOut(limit) } else { Error::Interrupted };
     }
     if error.is_dns() {
-        return unreachable(ConnectFault::Dns);
+        return unreachable(ConnectError::Dns);
     }
     if let Some(tls) = cause::<rustls::Error>(error) {
         return unreachable(tls_fault(tls));
     }
-    unreachable(if error.is_timeout() { ConnectFault::TimedOut } else { ConnectFault::Refused })
+    unreachable(if error.is_timeout() { ConnectError::TimedOut } else { ConnectError::Refused })
 }
 
-fn tls_fault(error: &rustls::Error) -> ConnectFault {
+fn tls_fault(error: &rustls::Error) -> ConnectError {
     use rustls::{CertificateError, Error::InvalidCertificate};
 
     match error {
-        InvalidCertificate(CertificateError::UnknownIssuer) => ConnectFault::UnknownAuthority,
+        InvalidCertificate(CertificateError::UnknownIssuer) => ConnectError::UnknownAuthority,
         InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => {
-            ConnectFault::CertificateName
+            ConnectError::CertificateName
         }
         InvalidCertificate(
             CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. },
-        ) => ConnectFault::CertificateDate,
-        _ => ConnectFault::Tls,
+        ) => ConnectError::CertificateDate,
+        _ => ConnectError::Tls,
     }
 }
 

@@ -34,10 +34,3 @@ pub const RATE_LIMIT_RESET: &str = "x-ratelimit-reset";
 
 /// The `error` code of a 422 for an idempotency key that was used with other parameters.
 pub const IDEMPOTENCY_MISMATCH: &str = "idempotency_mismatch";
-
-/// What stands before the token in a capture link, as the endpoint's page shows one.
-pub const CAPTURE_PATH: &str = "/verify/";
-
-/// Prefixes of secrets: Verifa's keys and capture tokens, and the tokens of this server's callers. Text with one of these
-/// is never repeated.
-pub const SECRET_PREFIXES: [&str; 5] = ["vk_live_", "vk_sandbox_", "vk_pub_", "tok_", "vmt_"];

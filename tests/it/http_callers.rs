@@ -20,8 +20,8 @@ fn list_tools() -> Value {
 async fn tokens_file(folder: &tempfile::TempDir, names: &[(&str, &[&str])]) -> (String, HashMap<String, String>) {
     let path = folder.path().join("tokens").to_str().unwrap().to_owned();
     let mut tokens = HashMap::new();
-    for (name, rights) in names {
-        let arguments = ["token", "new", name, "--tokens-file", &path].into_iter().chain(rights.iter().copied());
+    for (name, permissions) in names {
+        let arguments = ["token", "new", name, "--tokens-file", &path].into_iter().chain(permissions.iter().copied());
         let output = run(arguments, &[]).await;
         assert!(output.status.success(), "{}", stderr(&output));
         tokens.insert((*name).to_owned(), stdout(&output).trim().to_owned());

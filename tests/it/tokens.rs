@@ -12,12 +12,10 @@ use std::{
 
 use serde_json::Value;
 use tempfile::TempDir;
-use verifa_mcp::{
-    tokens::{self, Holder, Tokens, TokensError},
-    tools::{Rights, Toolset},
-};
+use verifa_mcp::tokens::{self, Holder, Tokens, TokensError};
 
 use crate::program::{program_on_a_full_disk, run, stderr, stdout};
+use verifa_mcp::call::{Permissions, Toolset};
 
 /// A folder with room for a tokens file.
 struct Place {
@@ -38,7 +36,7 @@ impl Place {
     }
 
     fn issue(&self, name: &str) -> String {
-        let token = tokens::issue(&self.file, name.parse().unwrap(), Rights::default()).unwrap();
+        let token = tokens::issue(&self.file, name.parse().unwrap(), Permissions::default()).unwrap();
         token.expose().to_owned()
     }
 
@@ -101,7 +99,7 @@ async fn a_new_token_is_printed_alone_and_kept_as_a_hash_in_a_private_file() {
 
     let holder = place.open().find(token).unwrap();
     assert_eq!(holder.name.as_str(), "jane@example.com");
-    assert_eq!(holder.rights, Rights { toolsets: Some([Toolset::Resume].into()), read_only: true });
+    assert_eq!(holder.permissions, Permissions { toolsets: Some([Toolset::Resume].into()), read_only: true });
 }
 
 #[tokio::test]
@@ -211,7 +209,7 @@ fn a_file_behind_a_link_is_changed_where_it_is() {
     let token = place.issue("jane");
     let link = place.folder.path().join("link");
     symlink("tokens", &link).unwrap();
-    tokens::issue(&link, "joe".parse().unwrap(), Rights::default()).unwrap();
+    tokens::issue(&link, "joe".parse().unwrap(), Permissions::default()).unwrap();
     assert!(tokens::revoke(&link, &"joe".parse().unwrap()).unwrap());
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(name(Tokens::open(link).unwrap().find(&token)).as_deref(), Some("jane"));
@@ -252,7 +250,7 @@ fn a_server_does_not_start_with_a_file_that_it_cannot_trust() {
     for mode in [0o620, 0o602, 0o666] {
         place.set_mode(mode);
         assert!(matches!(open(), TokensError::WritableByOthers { .. }));
-        assert!(tokens::issue(&place.file, "joe".parse().unwrap(), Rights::default()).is_err());
+        assert!(tokens::issue(&place.file, "joe".parse().unwrap(), Permissions::default()).is_err());
         assert!(tokens::revoke(&place.file, &"jane".parse().unwrap()).is_err());
     }
     place.set_mode(0o644);

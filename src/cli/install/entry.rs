@@ -8,12 +8,9 @@ use std::{
     path::Path,
 };
 
-use super::{
-    super::flags::{Install, Settings},
-    text_of,
-};
+use super::{super::flags::Install, text_of};
 use crate::{
-    config::Config,
+    config::{Config, Settings},
     install::{API_KEY, Client, Entry, Key, Launch, ServerName},
     verifa::Environment,
 };

@@ -13,9 +13,9 @@ use axum::response::{IntoResponse, Response};
 use url::form_urlencoded;
 
 use super::refusal::refuse;
+use crate::call::{Caller, Permissions, Toolset, UnknownToolset};
 use crate::{
     tokens::{Holder, Tokens},
-    tools::{Caller, Rights, Toolset, UnknownToolset},
     verifa::{ApiKey, InvalidApiKey, wire},
 };
 
@@ -60,7 +60,7 @@ pub enum Auth {
 }
 
 impl Auth {
-    /// For whom a request is made. `query` may narrow the rights, and nobody has more than `most`.
+    /// For whom a request is made. `query` may narrow the permissions, and nobody has more than `most`.
     ///
     /// # Errors
     /// Why nobody's.
@@ -68,7 +68,7 @@ impl Auth {
         &self,
         headers: &HeaderMap,
         query: Option<&str>,
-        most: &Rights,
+        most: &Permissions,
     ) -> Result<Caller, Denied> {
         let mut caller = match self {
             Self::None(caller) => caller.clone(),
@@ -78,11 +78,11 @@ impl Auth {
             }
             Self::Token(tokens, key) => {
                 let token = presented(headers)?.ok_or(Denied::NoToken)?;
-                let Holder { name, rights } = tokens.find(token).ok_or(Denied::UnknownToken)?;
-                Caller { key: Some(key.clone()), name: Some(String::from(name)), rights }
+                let Holder { name, permissions } = tokens.find(token).ok_or(Denied::UnknownToken)?;
+                Caller { key: Some(key.clone()), name: Some(String::from(name)), permissions }
             }
         };
-        caller.rights = caller.rights.narrowed_by(most).narrowed_by(&rights_in(query.unwrap_or_default())?);
+        caller.permissions = caller.permissions.intersection(most).intersection(&rights_in(query.unwrap_or_default())?);
         Ok(caller)
     }
 }
@@ -108,24 +108,25 @@ fn bearer(value: &str) -> Option<&str> {
 
 /// Reads `toolsets` and `read_only`, named as with Verifa's own server. A name that is none of ours is refused rather than
 /// passed over: whoever wrote it wanted something that this server would not do.
-fn rights_in(query: &str) -> Result<Rights, Denied> {
-    let mut rights = Rights::default();
+fn rights_in(query: &str) -> Result<Permissions, Denied> {
+    let mut permissions = Permissions::default();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         // A switch that is misspelt must not leave open what it was to close.
         match name.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
-            "readonly" => rights.read_only |= read_switch(&value)?,
+            "readonly" => permissions.read_only |= read_switch(&value)?,
             "toolsets" | "toolset" => {
                 let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
                 let toolsets: BTreeSet<Toolset> =
                     names.map(|name| name.parse().map_err(Denied::UnknownToolset)).collect::<Result<_, _>>()?;
                 if !toolsets.is_empty() {
-                    rights = rights.narrowed_by(&Rights { toolsets: Some(toolsets), ..Rights::default() });
+                    permissions =
+                        permissions.intersection(&Permissions { toolsets: Some(toolsets), ..Permissions::default() });
                 }
             }
             _ => {}
         }
     }
-    Ok(rights)
+    Ok(permissions)
 }
 
 fn read_switch(value: &str) -> Result<bool, Denied> {
@@ -234,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_query_narrows_and_never_widens() {
-        let allowed = |query| rights_in(query).map(|rights| rights.allow(Toolset::Resume, true));
+        let allowed = |query| rights_in(query).map(|permissions| permissions.allow(Toolset::Resume, true));
         let cases = [
             ("", Ok(true)),
             ("read_only=false", Ok(true)),

@@ -47,9 +47,9 @@ use super::{
     refusal::{refuse, refuse_for_now},
 };
 use crate::{
+    call::Caller,
     metrics::Running,
     server::{RequestId, Server, Turn},
-    tools::Caller,
 };
 
 /// Messages that wait in either direction before the other side is slowed down.
@@ -189,8 +189,8 @@ async fn receive(
         request.request.extensions_mut().insert::<Arc<dyn Turn>>(Arc::new(turn));
         request.request.extensions_mut().insert(request_id);
         // Whatever the stream was opened with, and whatever has been taken from its caller since.
-        let rights = stream.owner.rights.narrowed_by(&caller.rights);
-        request.request.extensions_mut().insert(Caller { rights, ..caller });
+        let permissions = stream.owner.permissions.intersection(&caller.permissions);
+        request.request.extensions_mut().insert(Caller { permissions, ..caller });
     }
     match stream.to_server.send(message).await {
         Ok(()) => StatusCode::ACCEPTED.into_response(),

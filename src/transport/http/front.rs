@@ -6,7 +6,6 @@
 use std::{
     convert::Infallible,
     fmt,
-    str::FromStr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -27,98 +26,21 @@ use rmcp::transport::streamable_http_server::{StreamableHttpService, session::ne
 use tokio::time::timeout;
 use tower::ServiceExt;
 use tower_http::cors::{AllowOrigin, CorsLayer};
-use url::{Host, Url};
 
 use super::{
     Service,
     refusal::{refuse, refuse_for_now},
 };
+use crate::hosts::AllowedOrigin;
+use crate::untrusted::{SECRET_PREFIXES, UntrustedText};
 use crate::{
+    call::Caller,
     metrics::Metrics,
     server::{RequestId, Server},
-    tools::Caller,
-    verifa::{OutsideText, wire::SECRET_PREFIXES},
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-
-/// A host that requests may name: a name or an address, with any port unless one is given.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AllowedHost {
-    name: String,
-    port: Option<u16>,
-}
-
-impl AllowedHost {
-    /// The names of this computer.
-    pub fn loopback() -> Vec<Self> {
-        ["localhost", "127.0.0.1", "[::1]"].map(|name| Self { name: name.to_owned(), port: None }).into()
-    }
-
-    fn matches(&self, authority: &Authority) -> bool {
-        let port_fits = self.port.is_none_or(|port| authority.port_u16() == Some(port));
-        authority.host().eq_ignore_ascii_case(&self.name) && port_fits
-    }
-}
-
-/// Text that names no host or no origin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct NotAllowable(&'static str);
-
-impl FromStr for AllowedHost {
-    type Err = NotAllowable;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fault = NotAllowable("must be a host name or address, with or without a port, for example mcp.example.com");
-        let authority: Authority = text.parse().map_err(|_| fault)?;
-        if authority.host().is_empty() || text.contains('@') {
-            return Err(fault);
-        }
-        Ok(Self { name: authority.host().to_owned(), port: authority.port_u16() })
-    }
-}
-
-/// An origin that browsers may call from: `https://app.example.com`, or `http://localhost:*` for any port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AllowedOrigin {
-    scheme: String,
-    host: Host<String>,
-    /// `None` is any port.
-    port: Option<u16>,
-}
-
-impl AllowedOrigin {
-    /// Pages that this computer serves to itself.
-    pub fn loopback() -> Vec<Self> {
-        ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"].iter().filter_map(|it| it.parse().ok()).collect()
-    }
-
-    fn matches(&self, origin: &str) -> bool {
-        let Ok(url) = Url::parse(origin) else { return false };
-        let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-        is_bare
-            && !origin.contains('@')
-            && url.scheme() == self.scheme
-            && url.host().map(|host| host.to_owned()).as_ref() == Some(&self.host)
-            && self.port.is_none_or(|port| url.port_or_known_default() == Some(port))
-    }
-}
-
-impl FromStr for AllowedOrigin {
-    type Err = NotAllowable;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fault = NotAllowable("must be an origin, for example https://app.example.com or http://localhost:*");
-        let (text, any_port) = text.strip_suffix(":*").map_or((text, false), |text| (text, true));
-        let url = Url::parse(text).map_err(|_| fault)?;
-        let host = url.host().ok_or(fault)?.to_owned();
-        let is_bare = matches!(url.scheme(), "http" | "https") && url.path() == "/" && url.query().is_none();
-        let port = if any_port { None } else { url.port_or_known_default() };
-        is_bare.then(|| Self { scheme: url.scheme().to_owned(), host, port }).ok_or(fault)
-    }
-}
 
 /// Lets browsers of the allowed origins call.
 pub(super) fn cors(allowed: Vec<AllowedOrigin>) -> CorsLayer {
@@ -157,7 +79,7 @@ impl Front {
         let mut response = match service.refusal(&request, path) {
             Some(refusal) => refusal.into_response(),
             None if is_open(path) => self.others.clone().oneshot(request).await?,
-            None => match service.auth.authenticate(request.headers(), request.uri().query(), &service.rights) {
+            None => match service.auth.authenticate(request.headers(), request.uri().query(), &service.permissions) {
                 Ok(caller) => {
                     line.caller = caller.label().map(str::to_owned);
                     // The future is large, and is moved about while it is still in one piece with others.
@@ -277,7 +199,7 @@ impl Service {
             return Some(Refusal::Stopping);
         }
         let values = |name| request.headers().get_all(name).iter().map(|it| it.to_str().unwrap_or_default());
-        let shown = |name| OutsideText::capped(&values(name).collect::<Vec<_>>().join(", "), 100);
+        let shown = |name| UntrustedText::truncated(&values(name).collect::<Vec<_>>().join(", "), 100);
         let named = request.uri().authority().map(Authority::as_str);
         let mut hosts = values(HOST).chain(named).peekable();
         // Of two names, another might be looked at further in than here.
@@ -290,8 +212,7 @@ impl Service {
     }
 
     fn allows_host(&self, host: &str) -> bool {
-        let authority = host.parse::<Authority>().ok().filter(|_| !host.contains('@'));
-        authority.is_some_and(|authority| self.allowed_hosts.iter().any(|allowed| allowed.matches(&authority)))
+        self.allowed_hosts.iter().any(|allowed| allowed.matches(host))
     }
 
     fn allows_origin(&self, origin: &str) -> bool {
@@ -301,8 +222,8 @@ impl Service {
 
 /// Why a request does not come in.
 pub(super) enum Refusal {
-    Host(OutsideText),
-    Origin(OutsideText),
+    Host(UntrustedText),
+    Origin(UntrustedText),
     Stopping,
 }
 

@@ -17,10 +17,8 @@ use tokio::sync::Notify;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 use super::refusal::refuse_for_now;
-use crate::{
-    server::Turn,
-    tools::{Caller, Identity},
-};
+use crate::call::{Caller, Identity};
+use crate::server::Turn;
 
 /// The calls that run, by caller.
 #[derive(Debug)]

@@ -21,14 +21,9 @@ use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::{Layer, service_fn};
 
-use self::{
-    auth::Auth,
-    connections::Connections,
-    front::{AllowedHost, AllowedOrigin, Front},
-    limits::CallLimit,
-    refusal::refuse,
-};
-use crate::{metrics::Metrics, server::Server, tools::Rights};
+use self::{auth::Auth, connections::Connections, front::Front, limits::CallLimit, refusal::refuse};
+use crate::hosts::{AllowedHost, AllowedOrigin};
+use crate::{call::Permissions, metrics::Metrics, server::Server};
 
 /// The largest request body that is read, in bytes. A call's arguments are far smaller.
 const MAX_BODY: usize = 64 * 1024;
@@ -47,7 +42,7 @@ pub struct Options {
     /// Who may call.
     pub auth: Auth,
     /// The most that any caller may use.
-    pub rights: Rights,
+    pub permissions: Permissions,
     /// Names that the server goes by.
     pub allowed_hosts: Vec<AllowedHost>,
     /// Origins whose pages may call.
@@ -82,7 +77,7 @@ pub struct HttpServer {
 #[derive(Debug)]
 struct Service {
     auth: Auth,
-    rights: Rights,
+    permissions: Permissions,
     allowed_hosts: Vec<AllowedHost>,
     allowed_origins: Vec<AllowedOrigin>,
     calls: Arc<CallLimit>,
@@ -135,7 +130,7 @@ impl HttpServer {
         let running = TaskTracker::new();
         let service = Arc::new(Service {
             auth: options.auth,
-            rights: options.rights,
+            permissions: options.permissions,
             allowed_hosts: options.allowed_hosts,
             allowed_origins: options.allowed_origins.clone(),
             calls: CallLimit::new(options.max_calls_per_caller, running.clone()),

@@ -30,11 +30,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field::Empty};
 
 use self::{confirmation::Confirmation, instructions::instructions};
+use crate::call::Caller;
 use crate::{
     app,
     metrics::Metrics,
     prompts,
-    tools::{Call, Caller, Setup, ToolError, ToolName, definitions},
+    tools::{Call, Setup, ToolError, ToolName, definitions},
     verifa::{Environment, SessionId, Wait},
 };
 
@@ -104,7 +105,7 @@ impl Server {
             Some(Environment::Live) => &self.definitions.live,
         };
         let all = all.get_or_init(|| definitions(&self.setup, caller));
-        let allowed = ToolName::ALL.into_iter().zip(all).filter(|(tool, _)| tool.is_allowed(&caller.rights));
+        let allowed = ToolName::ALL.into_iter().zip(all).filter(|(tool, _)| tool.is_allowed(&caller.permissions));
         allowed.map(|(_, definition)| definition.clone()).collect()
     }
 
@@ -233,7 +234,7 @@ impl ServerHandler for Server {
         _request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        let mut result = ListPromptsResult::with_all_items(prompts::list(&self.caller(&context).rights));
+        let mut result = ListPromptsResult::with_all_items(prompts::list(&self.caller(&context).permissions));
         result.ttl_ms = Some(0);
         result.cache_scope = Some(CacheScope::Private);
         Ok(result)
@@ -244,8 +245,8 @@ impl ServerHandler for Server {
         request: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        let rights = &self.caller(&context).rights;
-        let prompt = prompts::get(&request.name, &request.arguments.unwrap_or_default(), rights);
+        let permissions = &self.caller(&context).permissions;
+        let prompt = prompts::get(&request.name, &request.arguments.unwrap_or_default(), permissions);
         prompt.map(GetPromptResponse::from).map_err(|fault| ErrorData::invalid_params(fault.to_string(), None))
     }
 

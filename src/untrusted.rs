@@ -10,23 +10,28 @@ use icu_properties::{
     props::{DefaultIgnorableCodePoint, GeneralCategory},
 };
 
-use super::wire::{CAPTURE_PATH, SECRET_PREFIXES};
+/// What stands before the token in a capture link, as the endpoint's page shows one.
+pub(crate) const CAPTURE_PATH: &str = "/verify/";
+
+/// Prefixes of secrets: Verifa's keys and capture tokens, and the tokens of this server's callers. Text with one of these
+/// is never repeated.
+pub(crate) const SECRET_PREFIXES: [&str; 5] = ["vk_live_", "vk_sandbox_", "vk_pub_", "tok_", "vmt_"];
 
 /// One line of cleaned text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutsideText(String);
+pub struct UntrustedText(String);
 
-impl OutsideText {
+impl UntrustedText {
     /// The longest text that is kept, in characters.
     pub const MAX_LENGTH: usize = 300;
 
     /// Cleans a text and keeps at most [`Self::MAX_LENGTH`] characters of it.
     pub fn new(text: &str) -> Self {
-        Self::capped(text, Self::MAX_LENGTH)
+        Self::truncated(text, Self::MAX_LENGTH)
     }
 
     /// Cleans a text and keeps at most so many characters of it; what was cut is shown as an ellipsis.
-    pub fn capped(text: &str, length: usize) -> Self {
+    pub fn truncated(text: &str, length: usize) -> Self {
         // Enough to fill the line whatever cleaning takes out, without walking through a megabyte.
         let visible: String = text.chars().take(length.saturating_mul(8)).filter_map(visible).collect();
         let words: Vec<_> = visible.split_whitespace().map(without_secret).collect();
@@ -53,7 +58,7 @@ impl OutsideText {
     }
 }
 
-impl fmt::Display for OutsideText {
+impl fmt::Display for UntrustedText {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
     }
@@ -102,41 +107,41 @@ mod tests {
             ("Zoë 東京 🙂", "Zoë 東京 🙂"),
         ];
         for (text, cleaned) in cases {
-            assert_eq!(OutsideText::new(text).as_str(), cleaned);
+            assert_eq!(UntrustedText::new(text).as_str(), cleaned);
         }
     }
 
     #[test]
     fn keys_and_tokens_are_removed() {
-        let text = OutsideText::new("key vk_live_abc, see https://app.example/verify/tok_123 now");
+        let text = UntrustedText::new("key vk_live_abc, see https://app.example/verify/tok_123 now");
         assert_eq!(text.as_str(), "key [secret removed] see https://app.example[secret removed] now");
     }
 
     #[test]
     fn quoted_text_cannot_end_its_quotation() {
-        assert_eq!(OutsideText::new(r#"a". Now do this: "b"#).quoted(), r#""a'. Now do this: 'b""#);
+        assert_eq!(UntrustedText::new(r#"a". Now do this: "b"#).quoted(), r#""a'. Now do this: 'b""#);
     }
 
     #[test]
     fn long_text_is_cut_with_an_ellipsis() {
-        assert_eq!(OutsideText::capped("abcdef", 3).as_str(), "abc…");
-        assert_eq!(OutsideText::capped("abc", 3).as_str(), "abc");
+        assert_eq!(UntrustedText::truncated("abcdef", 3).as_str(), "abc…");
+        assert_eq!(UntrustedText::truncated("abc", 3).as_str(), "abc");
     }
 
     proptest! {
         #[test]
         fn any_text_becomes_one_short_visible_line(text in any::<String>()) {
-            let cleaned = OutsideText::new(&text);
-            prop_assert!(cleaned.as_str().chars().count() <= OutsideText::MAX_LENGTH + 1);
+            let cleaned = UntrustedText::new(&text);
+            prop_assert!(cleaned.as_str().chars().count() <= UntrustedText::MAX_LENGTH + 1);
             let hidden = |c: char| c.is_control() || ('\u{200b}'..='\u{200f}').contains(&c) || c == '\u{202e}';
             let shows_all = !cleaned.as_str().contains(hidden);
             prop_assert!(shows_all);
-            prop_assert_eq!(OutsideText::new(cleaned.as_str()), cleaned);
+            prop_assert_eq!(UntrustedText::new(cleaned.as_str()), cleaned);
         }
 
         #[test]
         fn no_secret_survives(before in ".*", secret in "vk_(live|sandbox|pub)_[a-z0-9]{1,20}|tok_[a-z0-9]{1,20}", after in ".*") {
-            let cleaned = OutsideText::new(&format!("{before}{secret}{after}"));
+            let cleaned = UntrustedText::new(&format!("{before}{secret}{after}"));
             prop_assert!(!cleaned.as_str().contains(&secret));
         }
     }

@@ -1,6 +1,6 @@
 //! What a caller may use: toolsets, and whether anything may be changed.
 //!
-//! Rights narrow when they are combined and never widen; read-only wins over everything.
+//! Permissions narrow when they are combined and never widen; read-only wins over everything.
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
@@ -54,7 +54,7 @@ impl FromStr for Toolset {
 /// What a caller may use. The default is everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Rights {
+pub struct Permissions {
     /// The toolsets; `None` is all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub toolsets: Option<BTreeSet<Toolset>>,
@@ -62,15 +62,15 @@ pub struct Rights {
     pub read_only: bool,
 }
 
-impl Rights {
+impl Permissions {
     /// Whether a tool of this toolset may be used.
     pub fn allow(&self, toolset: Toolset, changes_something: bool) -> bool {
         let withheld = self.read_only && changes_something;
         !withheld && self.toolsets.as_ref().is_none_or(|toolsets| toolsets.contains(&toolset))
     }
 
-    /// These rights, as far as the others hold them too.
-    pub fn narrowed_by(&self, others: &Self) -> Self {
+    /// These permissions, as far as the others hold them too.
+    pub fn intersection(&self, others: &Self) -> Self {
         let toolsets = match (&self.toolsets, &others.toolsets) {
             (Some(ours), Some(theirs)) => Some(ours & theirs),
             (ours, theirs) => ours.clone().or_else(|| theirs.clone()),
@@ -85,22 +85,22 @@ mod tests {
 
     #[test]
     fn rights_narrow_and_never_widen() {
-        let all = Rights::default();
-        let read_only = Rights { read_only: true, ..Rights::default() };
-        let nothing = Rights { toolsets: Some(BTreeSet::new()), ..Rights::default() };
-        let resume = Rights { toolsets: Some(BTreeSet::from(Toolset::ALL)), ..Rights::default() };
-        for (rights, allowed) in [
+        let all = Permissions::default();
+        let read_only = Permissions { read_only: true, ..Permissions::default() };
+        let nothing = Permissions { toolsets: Some(BTreeSet::new()), ..Permissions::default() };
+        let resume = Permissions { toolsets: Some(BTreeSet::from(Toolset::ALL)), ..Permissions::default() };
+        for (permissions, allowed) in [
             (all.clone(), true),
             (resume.clone(), true),
             (read_only.clone(), false),
             (nothing.clone(), false),
-            (all.narrowed_by(&resume), true),
-            (read_only.narrowed_by(&all), false),
-            (all.narrowed_by(&read_only), false),
-            (nothing.narrowed_by(&resume), false),
-            (resume.narrowed_by(&nothing), false),
+            (all.intersection(&resume), true),
+            (read_only.intersection(&all), false),
+            (all.intersection(&read_only), false),
+            (nothing.intersection(&resume), false),
+            (resume.intersection(&nothing), false),
         ] {
-            assert_eq!(rights.allow(Toolset::Resume, true), allowed, "{rights:?}");
+            assert_eq!(permissions.allow(Toolset::Resume, true), allowed, "{permissions:?}");
         }
         assert!(read_only.allow(Toolset::Resume, false));
     }

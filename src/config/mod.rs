@@ -2,6 +2,7 @@
 //!
 //! All faults are told at once, each with its fix, and none repeats the key.
 
+mod flags;
 mod http;
 
 use std::{ffi::OsString, fmt, str::FromStr, sync::Arc, time::Duration};
@@ -14,15 +15,18 @@ use rustls::{
 };
 use tracing::level_filters::LevelFilter;
 
+use crate::call::{Caller, Permissions, Toolset};
+use crate::untrusted::UntrustedText;
 use crate::{
     audit::AuditLog,
-    cli::Settings,
     emulator::SANDBOX_KEY,
     metrics::Metrics,
     telemetry::Format,
-    tools::{Caller, Confirm, QrMode, Rights, Setup, Toolset},
-    verifa::{ApiKey, ApiVersion, BaseUrl, Client, ClientSettings, Environment, KeyInflection, OutsideText},
+    tools::{Confirm, QrMode, Setup},
+    verifa::{ApiKey, ApiVersion, BaseUrl, Client, ClientSettings, Environment, KeyInflection},
 };
+
+pub use flags::{HttpSettings, Settings};
 
 const API_KEY: &str = "VERIFA_API_KEY";
 /// Bounds of every duration.
@@ -83,7 +87,7 @@ impl Config {
     ) -> Result<Self, Faults> {
         let mut reader = Reader::default();
         let key = if emulated { None } else { reader.key(settings, variable(API_KEY)) };
-        let rights = reader.rights(&variable);
+        let permissions = reader.permissions(&variable);
         let api_url = settings.api_url.as_deref().filter(|url| !emulated && !url.trim().is_empty());
         let base_url = reader.text(Some(api_url.unwrap_or(BaseUrl::DEFAULT)), "VERIFA_API_URL", parsed);
         let extra_authorities = reader.file(settings.ca_file.as_deref(), "VERIFA_CA_FILE", certificates);
@@ -102,7 +106,7 @@ impl Config {
         let log_format = reader.text(settings.log_format.as_deref(), "VERIFA_MCP_LOG_FORMAT", log_format);
         let (Some(base_url), true) = (base_url, reader.faults.is_empty()) else { return Err(Faults(reader.faults)) };
         Ok(Self {
-            caller: Caller { key, rights, ..Caller::default() },
+            caller: Caller { key, permissions, ..Caller::default() },
             client: ClientSettings {
                 base_url,
                 extra_authorities: extra_authorities.unwrap_or_default(),
@@ -165,7 +169,7 @@ impl Reader {
         let repeated = if value.contains('@') {
             String::new()
         } else {
-            format!("; it is {}", OutsideText::capped(value, 100).quoted())
+            format!("; it is {}", UntrustedText::truncated(value, 100).quoted())
         };
         self.faults.push(format!("{name} {fault}{repeated}"));
         None
@@ -178,13 +182,13 @@ impl Reader {
     }
 
     /// What nobody may exceed: `VERIFA_MCP_TOOLSETS` and `VERIFA_MCP_READ_ONLY`, as Verifa's own server has them.
-    fn rights(&mut self, variable: &impl Fn(&str) -> Option<OsString>) -> Rights {
+    fn permissions(&mut self, variable: &impl Fn(&str) -> Option<OsString>) -> Permissions {
         let text = |name| variable(name).map(|value| value.to_string_lossy().into_owned());
         let (toolsets, read_only) = (text("VERIFA_MCP_TOOLSETS"), text("VERIFA_MCP_READ_ONLY"));
         let toolsets = toolsets.filter(|value| !value.trim().is_empty());
         let named = self.list(toolsets.as_slice(), "VERIFA_MCP_TOOLSETS", parsed::<Toolset>);
         let read_only = self.text(read_only.as_deref(), "VERIFA_MCP_READ_ONLY", switch).unwrap_or(false);
-        Rights { toolsets: toolsets.map(|_| named.into_iter().collect()), read_only }
+        Permissions { toolsets: toolsets.map(|_| named.into_iter().collect()), read_only }
     }
 
     fn file<T>(&mut self, path: Option<&str>, name: &str, parse: fn(&[u8]) -> Result<T, String>) -> Option<T> {
@@ -193,7 +197,7 @@ impl Reader {
         match content.and_then(|content| parse(&content)) {
             Ok(parsed) => Some(parsed),
             Err(fault) => {
-                self.faults.push(format!("{name} names the file {}, which {fault}", OutsideText::new(path)));
+                self.faults.push(format!("{name} names the file {}, which {fault}", UntrustedText::new(path)));
                 None
             }
         }
@@ -207,7 +211,7 @@ impl Reader {
         };
         self.faults.push(format!(
             "VERIFA_MCP_AUDIT_LOG names the file {}, which cannot be opened for writing ({fault})",
-            OutsideText::new(path)
+            UntrustedText::new(path)
         ));
         None
     }

@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 
 /// An answer and what came with it.
 #[derive(Debug, Clone)]
-pub struct Answer<T> {
+pub struct ApiResponse<T> {
     /// What was asked for.
     pub value: T,
     /// The HTTP status, one of 2xx.
@@ -20,7 +20,7 @@ pub struct Answer<T> {
     pub received: Timestamp,
 }
 
-impl<T> Answer<T> {
+impl<T> ApiResponse<T> {
     /// The clock that this answer's times are measured by: Verifa's own, else this computer's.
     pub fn now(&self) -> Timestamp {
         self.date.unwrap_or(self.received)

@@ -1,0 +1,161 @@
+//! The settings as flags and environment variables. The comments are the help text.
+//!
+//! Values stay text here; [`Config`](super::Config) parses them, so that all errors are reported at once.
+
+#![allow(rustdoc::bare_urls, reason = "in the help, angle brackets would show")]
+
+use clap::Args;
+
+/// The settings of `http`, as text: [`crate::config`] reads them.
+#[derive(Debug, Args)]
+pub struct HttpSettings {
+    /// Address to listen on; may be repeated; port 0 picks a free one [default: 127.0.0.1:8787]
+    #[arg(long, env = "VERIFA_MCP_LISTEN", value_name = "ADDRESS", hide_env_values = true)]
+    pub listen: Vec<String>,
+    /// Who may call: none (this computer, with the configured key), api-key (each brings their own Verifa key) or token
+    /// (tokens that you give out; the configured key) [default: none with a key on loopback, api-key without a key]
+    #[arg(long, env = "VERIFA_MCP_AUTH", value_name = "MODE", hide_env_values = true)]
+    pub auth: Option<String>,
+    /// File with the callers' tokens, for --auth token; `verifa-mcp token` manages it
+    #[arg(long, env = "VERIFA_MCP_TOKENS_FILE", value_name = "FILE", hide_env_values = true)]
+    pub tokens_file: Option<String>,
+    /// Name that the server goes by, as in a request's Host; may be repeated [default: loopback names]
+    #[arg(long, env = "VERIFA_MCP_ALLOWED_HOSTS", value_name = "HOST", hide_env_values = true)]
+    pub allowed_host: Vec<String>,
+    /// Origin whose web pages may call, as https://app.example.com; may be repeated [default: loopback pages]
+    #[arg(long, env = "VERIFA_MCP_ALLOWED_ORIGINS", value_name = "ORIGIN", hide_env_values = true)]
+    pub allowed_origin: Vec<String>,
+    /// Leave out the classic HTTP+SSE transport, /sse and /messages
+    #[arg(long, env = "VERIFA_MCP_NO_CLASSIC_SSE", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub no_classic_sse: bool,
+    /// Address for /metrics [default: beside /mcp while every listener is loopback, else nowhere]
+    #[arg(long, env = "VERIFA_MCP_METRICS_LISTEN", value_name = "ADDRESS", hide_env_values = true)]
+    pub metrics_listen: Option<String>,
+    /// Most connections at once [default: 1024]
+    #[arg(long, env = "VERIFA_MCP_MAX_CONNECTIONS", value_name = "NUMBER", hide_env_values = true)]
+    pub max_connections: Option<String>,
+    /// Most classic SSE streams at once [default: 256]
+    #[arg(long, env = "VERIFA_MCP_MAX_STREAMS", value_name = "NUMBER", hide_env_values = true)]
+    pub max_streams: Option<String>,
+}
+
+/// The settings, as text: [`crate::config`] reads them, so that all faults are told at once.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct Settings {
+    /// Talk to an emulator inside this process instead of Verifa: no account and no key needed
+    #[arg(long, global = true)]
+    pub emulator: bool,
+    /// File that holds the secret key, instead of VERIFA_API_KEY
+    #[arg(long, env = "VERIFA_API_KEY_FILE", value_name = "FILE", global = true, hide_env_values = true)]
+    pub api_key_file: Option<String>,
+    /// sandbox or live; if given, the key must belong to it [default: from the key]
+    #[arg(long, env = "VERIFA_ENV", value_name = "ENVIRONMENT", global = true, hide_env_values = true)]
+    pub env: Option<String>,
+    /// Verifa's API; plain http only on this computer [default: https://api.withverifa.com]
+    #[arg(long, env = "VERIFA_API_URL", value_name = "URL", global = true, hide_env_values = true)]
+    pub api_url: Option<String>,
+    /// API version to ask for, YYYY-MM-DD [default: the one pinned to the key]
+    #[arg(long, env = "VERIFA_API_VERSION", value_name = "DATE", global = true, hide_env_values = true)]
+    pub api_version: Option<String>,
+    /// Casing of an answer's keys: snake, camel or kebab [default: snake]
+    #[arg(long, env = "VERIFA_KEY_INFLECTION", value_name = "CASING", global = true, hide_env_values = true)]
+    pub key_inflection: Option<String>,
+    /// How QR codes are handed over: full (image and field), image or none [default: full]
+    #[arg(long, env = "VERIFA_MCP_QR", value_name = "MODE", global = true, hide_env_values = true)]
+    pub qr: Option<String>,
+    /// Before which calls that write the user is asked, through their MCP client: never, live (those with a live key) or
+    /// always; `verifa-mcp resume` asks nobody [default: never]
+    #[arg(long, env = "VERIFA_MCP_CONFIRM", value_name = "WHEN", global = true, hide_env_values = true)]
+    pub confirm: Option<String>,
+    /// Longest time for all attempts of one call together [default: 20s]
+    #[arg(long, env = "VERIFA_MCP_RETRY_BUDGET", value_name = "DURATION", global = true, hide_env_values = true)]
+    pub retry_budget: Option<String>,
+    /// Longest time until a connection stands [default: 5s]
+    #[arg(long, env = "VERIFA_MCP_CONNECT_TIMEOUT", value_name = "DURATION", global = true, hide_env_values = true)]
+    pub connect_timeout: Option<String>,
+    /// Longest time for one attempt [default: 10s]
+    #[arg(long, env = "VERIFA_MCP_ATTEMPT_TIMEOUT", value_name = "DURATION", global = true, hide_env_values = true)]
+    pub attempt_timeout: Option<String>,
+    /// Most requests to Verifa at once [default: 64]
+    #[arg(long, env = "VERIFA_MCP_MAX_UPSTREAM", value_name = "NUMBER", global = true, hide_env_values = true)]
+    pub max_upstream: Option<String>,
+    /// Whether to open the connection to Verifa ahead of the first call: true or false [default: true]
+    #[arg(long, env = "VERIFA_MCP_CONNECT_AHEAD", value_name = "BOOL", global = true, hide_env_values = true)]
+    pub connect_ahead: Option<String>,
+    /// PEM file with certificate authorities to trust besides the system's
+    #[arg(long, env = "VERIFA_CA_FILE", value_name = "FILE", global = true, hide_env_values = true)]
+    pub ca_file: Option<String>,
+    /// File that gets two JSON lines per call: who asked for what, and what became of it
+    #[arg(long, env = "VERIFA_MCP_AUDIT_LOG", value_name = "FILE", global = true, hide_env_values = true)]
+    pub audit_log: Option<String>,
+    /// Log level on stderr: off, error, warn, info, debug or trace [default: info; off for resume and check]
+    #[arg(long, env = "VERIFA_MCP_LOG", value_name = "LEVEL", global = true, hide_env_values = true)]
+    pub log: Option<String>,
+    /// Log format: text or json [default: text]
+    #[arg(long, env = "VERIFA_MCP_LOG_FORMAT", value_name = "FORMAT", global = true, hide_env_values = true)]
+    pub log_format: Option<String>,
+}
+
+impl Settings {
+    /// The settings that are set, under their variables, for a client that starts the server with them. `variable` looks
+    /// those up that have no flag. The key is not among them.
+    pub(crate) fn for_a_client(&self, variable: impl Fn(&str) -> Option<String>) -> Vec<(&'static str, String)> {
+        let flags = [
+            ("VERIFA_API_KEY_FILE", &self.api_key_file),
+            ("VERIFA_ENV", &self.env),
+            ("VERIFA_API_URL", &self.api_url),
+            ("VERIFA_API_VERSION", &self.api_version),
+            ("VERIFA_KEY_INFLECTION", &self.key_inflection),
+            ("VERIFA_MCP_QR", &self.qr),
+            ("VERIFA_MCP_RETRY_BUDGET", &self.retry_budget),
+            ("VERIFA_MCP_CONNECT_TIMEOUT", &self.connect_timeout),
+            ("VERIFA_MCP_ATTEMPT_TIMEOUT", &self.attempt_timeout),
+            ("VERIFA_MCP_MAX_UPSTREAM", &self.max_upstream),
+            ("VERIFA_MCP_CONNECT_AHEAD", &self.connect_ahead),
+            ("VERIFA_MCP_CONFIRM", &self.confirm),
+            ("VERIFA_CA_FILE", &self.ca_file),
+            ("VERIFA_MCP_AUDIT_LOG", &self.audit_log),
+            ("VERIFA_MCP_LOG", &self.log),
+            ("VERIFA_MCP_LOG_FORMAT", &self.log_format),
+        ];
+        let flags = flags.map(|(name, value)| (name, value.clone()));
+        let others = ["VERIFA_MCP_TOOLSETS", "VERIFA_MCP_READ_ONLY"].map(|name| (name, variable(name)));
+        let set = |(name, value): (_, Option<String>)| {
+            Some((name, value?.trim().to_owned())).filter(|(_, value)| !value.is_empty())
+        };
+        flags.into_iter().chain(others).filter_map(set).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::FromArgMatches;
+
+    use super::*;
+
+    #[test]
+    fn a_client_gets_every_setting_that_is_set() {
+        let command = Settings::augment_args(clap::Command::new("settings"));
+        let settings = command.get_arguments().filter(|it| it.get_env().is_some());
+        let flags = settings.map(|it| format!("--{}= {} ", it.get_long().unwrap(), it.get_id()));
+        let words = std::iter::once("settings".to_owned()).chain(flags);
+        let matches = command.clone().get_matches_from(words);
+        let settings = Settings::from_arg_matches(&matches).unwrap();
+        let mut expected: Vec<_> = command
+            .get_arguments()
+            .filter_map(|it| Some((it.get_env()?.to_str().unwrap().to_owned(), it.get_id().to_string())))
+            .chain(["VERIFA_MCP_TOOLSETS", "VERIFA_MCP_READ_ONLY"].map(|name| (name.to_owned(), name.to_owned())))
+            .collect();
+        let for_a_client = settings.for_a_client(|name| Some(name.to_owned()));
+        let mut given: Vec<_> = for_a_client.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        expected.sort();
+        given.sort();
+        assert_eq!(given, expected);
+        let empty = Settings {
+            qr: Some(" ".to_owned()),
+            ..Settings::from_arg_matches(&command.get_matches_from([""])).unwrap()
+        };
+        assert!(!empty.for_a_client(|_| Some(String::new())).iter().any(|(name, _)| *name == "VERIFA_MCP_QR"));
+    }
+}
