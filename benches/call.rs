@@ -15,29 +15,26 @@ use divan::{Bencher, black_box};
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
-use verifa_mcp::{
-    metrics::Metrics,
-    tools::{CaptureLink, Confirm, QrMode, Setup, resume_session},
-    verifa::{Client, ClientSettings, FreshLink, KeyInflection, QrCode},
+use verifa_mcp::internals::{
+    self, Caller, Client, ClientSettings, Confirm, LinkResult, QrCode, ServerState, ToolSettings,
 };
 
 use self::upstream::Upstream;
-use verifa_mcp::call::Caller;
 
 fn main() {
     divan::main();
 }
 
-/// The setup of a default configuration, its upstream on the same runtime.
-struct House {
+/// The state of a default configuration, its upstream on the same runtime.
+struct Bench {
     runtime: Runtime,
-    setup: Setup,
+    state: ServerState,
     caller: Caller,
 }
 
-static ANSWER: LazyLock<Vec<u8>> = LazyLock::new(|| Upstream::new().body("ses_abc123").into_bytes());
+static RESPONSE: LazyLock<Vec<u8>> = LazyLock::new(|| Upstream::new().body("ses_abc123").into_bytes());
 
-impl House {
+impl Bench {
     fn new() -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let address = runtime.block_on(Upstream::new().serve());
@@ -50,26 +47,16 @@ impl House {
             max_upstream: 64,
             connect_ahead: false,
         });
-        let setup = Setup {
-            client,
-            verifa_version: None,
-            key_inflection: KeyInflection::Snake,
-            qr: QrMode::Full,
-            confirm: Confirm::Never,
-            emulated: false,
-            metrics: Metrics::new(),
-            audit: None,
-        };
+        let state = ServerState::new(client, None, Confirm::Never, ToolSettings::default());
         let caller = Caller { key: Some("vk_sandbox_benchmark".parse().unwrap()), ..Caller::default() };
-        Self { runtime, setup, caller }
+        Self { runtime, state, caller }
     }
 
-    fn call(&self, arguments: JsonObject) -> Option<CaptureLink> {
-        let call = resume_session::read(arguments, &self.setup, &self.caller).ok()?;
-        self.runtime.block_on(call.send(&self.setup, &self.caller, |_| std::future::ready(()))).ok()
+    fn call(&self, arguments: JsonObject) -> Option<LinkResult> {
+        self.runtime.block_on(internals::resume(arguments, &self.state, &self.caller))
     }
 
-    fn link(&self) -> CaptureLink {
+    fn link(&self) -> LinkResult {
         self.call(arguments("ses_abc123")).expect("a link")
     }
 }
@@ -78,43 +65,34 @@ fn arguments(session_id: &str) -> JsonObject {
     JsonObject::from_iter([("session_id".to_owned(), json!(session_id))])
 }
 
-fn again(link: &CaptureLink) -> CaptureLink {
-    CaptureLink {
-        fresh: link.fresh.clone(),
-        asked_for: link.asked_for.clone(),
-        idempotency_key: link.idempotency_key.clone(),
-        ..*link
-    }
-}
-
-/// Arguments to link, one HTTP exchange included, the upstream's share too.
+/// From the arguments to the link, including one HTTP request and the upstream's share.
 #[divan::bench]
 fn one_call(bencher: Bencher<'_, '_>) {
-    let house = House::new();
-    house.link();
-    bencher.with_inputs(|| arguments("ses_abc123")).bench_local_values(|arguments| house.call(arguments));
+    let bench = Bench::new();
+    bench.link();
+    bencher.with_inputs(|| arguments("ses_abc123")).bench_local_values(|arguments| bench.call(arguments));
 }
 
-/// A call that is refused before anything is sent.
+/// A call that is rejected before anything is sent.
 #[divan::bench]
-fn bad_arguments(bencher: Bencher<'_, '_>) {
-    let house = House::new();
-    bencher.with_inputs(|| arguments("no/id")).bench_local_values(|arguments| house.call(arguments));
+fn invalid_arguments(bencher: Bencher<'_, '_>) {
+    let bench = Bench::new();
+    bencher.with_inputs(|| arguments("no/id")).bench_local_values(|arguments| bench.call(arguments));
 }
 
-/// The API's answer, from bytes to values that cannot be wrong.
+/// The API's response, from bytes to valid values.
 #[divan::bench]
 fn decoding(bencher: Bencher<'_, '_>) {
     bencher.bench(|| {
-        let body: Value = serde_json::from_slice(black_box(&ANSWER)).unwrap();
-        FreshLink::read_resumed(&KeyInflection::Snake.inflect_keys(body)).unwrap()
+        let body: Value = serde_json::from_slice(black_box(&RESPONSE)).unwrap();
+        internals::read_resumed(body).unwrap()
     });
 }
 
-/// The share of the picture in that: it must be a PNG.
+/// The share of the QR code in that: it must be a PNG.
 #[divan::bench]
-fn decoding_the_picture(bencher: Bencher<'_, '_>) {
-    let body: Value = serde_json::from_slice(&ANSWER).unwrap();
+fn decoding_the_qr_code(bencher: Bencher<'_, '_>) {
+    let body: Value = serde_json::from_slice(&RESPONSE).unwrap();
     let data_url = body["qr_code_data_url"].as_str().unwrap();
     bencher.bench(|| QrCode::from_data_url(black_box(data_url)));
 }
@@ -122,14 +100,15 @@ fn decoding_the_picture(bencher: Bencher<'_, '_>) {
 /// A link as content blocks and fields, and those as JSON.
 #[divan::bench]
 fn rendering(bencher: Bencher<'_, '_>) {
-    let link = House::new().link();
-    bencher.with_inputs(|| again(&link)).bench_local_values(|link| serde_json::to_vec(&link.into_result()).unwrap());
+    let link = Bench::new().link();
+    let render = |link| serde_json::to_vec(&internals::render(link, true)).unwrap();
+    bencher.with_inputs(|| link.clone()).bench_local_values(render);
 }
 
-/// The same where Verifa sent no picture, so that one is drawn.
+/// The same for a response without a QR code, so that one is drawn.
 #[divan::bench]
-fn rendering_with_a_picture_of_our_own(bencher: Bencher<'_, '_>) {
-    let mut link = House::new().link();
-    link.fresh.qr_code = None;
-    bencher.with_inputs(|| again(&link)).bench_local_values(|link| serde_json::to_vec(&link.into_result()).unwrap());
+fn rendering_with_a_drawn_qr_code(bencher: Bencher<'_, '_>) {
+    let link = Bench::new().link();
+    let render = |link| serde_json::to_vec(&internals::render(link, false)).unwrap();
+    bencher.with_inputs(|| link.clone()).bench_local_values(render);
 }

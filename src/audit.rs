@@ -1,24 +1,25 @@
-//! The audit log: a file with two JSON lines for each call that goes to Verifa, `start` and `end`, joined by a call id.
+//! The audit log: a file with two JSON lines for each call that is sent to Verifa, `start` and `end`, joined by a call id.
 //!
-//! A call that sends nothing, for want of a key or of good arguments, is not in it. After a `start` without an
-//! `end` (the process was killed, or the disk was full) the session may have been resumed. There is never a key, a link
-//! or a picture in it. Several processes may share the file, and it may be renamed or deleted at any time: the next line
-//! goes to a new one.
+//! A call that sends nothing is not in it. After a `start` without an `end` (the process was killed, or the disk was full)
+//! the session may have been changed. It never holds a key, a link or a QR code. Several processes may share the file, and
+//! it may be renamed or deleted at any time: the next line goes to a new one.
 
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
-    time::Instant,
 };
 
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::untrusted::UntrustedText;
-use crate::verifa::{ApiKey, IdempotencyKey, SessionId};
+use crate::{
+    call::CallContext,
+    untrusted::UntrustedText,
+    verifa::{IdempotencyKey, SessionId},
+};
 
 /// The file, open for the life of the process.
 #[derive(Debug)]
@@ -30,71 +31,24 @@ pub struct AuditLog {
 #[derive(Debug)]
 struct OpenFile {
     file: File,
-    /// Whether the last line was cut short, so that the next must not be glued to it.
-    torn: bool,
+    /// Whether the last line is incomplete, so that the next must not be appended to it.
+    incomplete: bool,
 }
 
-/// Who is about to ask Verifa for what.
-#[derive(Debug, Clone, Copy)]
-pub struct CallStart<'a> {
-    /// The name that the deployment gave the caller.
-    pub caller: Option<&'a str>,
-    /// The key that the call is made with; its fingerprint is written.
-    pub key: &'a ApiKey,
-    /// Whether the API is the emulator inside this process.
-    pub emulated: bool,
-    /// The tool's name.
-    pub tool: &'static str,
-    /// The session that the call is about, where it is about one.
-    pub session_id: Option<&'a SessionId>,
-    /// The idempotency key that is sent.
-    pub idempotency_key: Option<&'a IdempotencyKey>,
-}
-
-/// What became of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The outcome of a call that was not done, or not known to be. A call that was done has its tool's own word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum Outcome {
-    /// Looked up; the answer goes to the caller.
-    Read,
-    /// Resumed; the link goes to the caller.
-    Resumed,
-    /// A one-time link was made, and goes to the caller.
-    Linked,
-    /// Verifa said no, so it was not done.
+    /// Rejected by Verifa, so not done.
     Refused,
     /// Not done.
     Failed,
-    /// Perhaps done: no usable answer came.
+    /// Perhaps done: no usable response came.
     Unknown,
-    /// Done, but the link was dead when it came and was not handed out.
+    /// Done, but the link had expired when it came and was not returned.
     Withheld,
-    /// Given up by the caller or by the end of the process; perhaps done.
+    /// Abandoned by the caller or by the end of the process; perhaps done.
     Cancelled,
-}
-
-impl Outcome {
-    /// The outcome in a word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Resumed => "resumed",
-            Self::Linked => "linked",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-            Self::Unknown => "unknown",
-            Self::Withheld => "withheld",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
-/// How a call to Verifa went over the wire.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Wire {
-    /// The HTTP status of the last answer.
-    pub status: Option<u16>,
-    /// How many requests were tried; `None` where nobody lived to count them.
-    pub attempts: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -125,38 +79,38 @@ struct EndLine<'a> {
 }
 
 impl AuditLog {
-    /// Opens the file, and makes it, for its owner alone, where there is none.
+    /// Opens the file, and creates it, readable for its owner alone, if there is none.
     ///
     /// # Errors
     /// When it cannot be opened for writing.
-    pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
+    pub(crate) fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         let file = Mutex::new(OpenFile::open(&path)?);
         Ok(Self { path, file })
     }
 
-    /// Writes a call's `start`. Only when that is done may anything be sent.
+    /// Writes a call's `start`. Nothing may be sent before this has succeeded.
     ///
     /// # Errors
-    /// When the line cannot be written whole.
-    pub fn start<'a>(&'a self, call: CallStart<'a>) -> io::Result<RunningCall<'a>> {
+    /// When the line cannot be written completely.
+    pub(crate) fn start<'a>(&'a self, context: &'a CallContext<'_>) -> io::Result<AuditEntry<'a>> {
         let id = Uuid::new_v4().to_string();
+        // The agent may have chosen the key, and may have chosen a link.
+        let cleaned =
+            |key: &IdempotencyKey| UntrustedText::truncated(key.as_str(), IdempotencyKey::MAX_LENGTH).to_string();
         self.append(&StartLine {
             time: now(),
             event: "start",
             call: &id,
-            caller: call.caller,
-            key: call.key.fingerprint(),
-            environment: call.key.environment().as_str(),
-            emulator: call.emulated,
-            tool: call.tool,
-            session_id: call.session_id.map(SessionId::as_str),
-            // The agent may have chosen it, and may have chosen a link.
-            idempotency_key: call
-                .idempotency_key
-                .map(|key| UntrustedText::truncated(key.as_str(), IdempotencyKey::MAX_LENGTH).to_string()),
+            caller: context.caller.name.as_deref(),
+            key: context.key.fingerprint(),
+            environment: context.environment().as_str(),
+            emulator: context.emulated,
+            tool: context.tool.name,
+            session_id: context.session_id.as_ref().map(SessionId::as_str),
+            idempotency_key: context.headers.idempotency_key.as_ref().map(cleaned),
         })?;
-        Ok(RunningCall { log: self, id, call, started: Instant::now(), ended: false })
+        Ok(AuditEntry { log: self, id, context, ended: false })
     }
 
     fn append(&self, line: &impl Serialize) -> io::Result<()> {
@@ -177,11 +131,11 @@ impl OpenFile {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(path)?;
-        let torn = ends_torn(path, &file);
-        Ok(Self { file, torn })
+        let incomplete = ends_incomplete(path, &file);
+        Ok(Self { file, incomplete })
     }
 
-    /// Whether the path no longer leads to this file, because somebody renamed, replaced or deleted it.
+    /// Whether the path no longer leads to this file, because it was renamed, replaced or deleted.
     #[cfg(unix)]
     fn is_elsewhere(&self, path: &Path) -> bool {
         let identity = |data: std::fs::Metadata| {
@@ -191,15 +145,15 @@ impl OpenFile {
         std::fs::metadata(path).ok().map(identity) != self.file.metadata().ok().map(identity)
     }
 
-    /// A file's identity cannot be asked for here, so that every line opens it anew.
+    /// A file's identity is not available here, so every line opens it again.
     #[cfg(not(unix))]
     fn is_elsewhere(&self, _path: &Path) -> bool {
         true
     }
 
-    /// Appends a line with a single write, so that it is never mixed with another process's.
+    /// Appends a line with a single write, so that it never mixes with another process's.
     fn append(&mut self, mut line: Vec<u8>) -> io::Result<()> {
-        if self.torn {
+        if self.incomplete {
             line.insert(0, b'\n');
         }
         let written = loop {
@@ -209,61 +163,60 @@ impl OpenFile {
             }
         };
         let whole = written == line.len();
-        self.torn = !whole;
-        // A disk that is almost full takes the beginning of a line.
+        self.incomplete = !whole;
+        // A disk that is almost full accepts the beginning of a line.
         if whole { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
     }
 }
 
-/// A call whose `start` is written and whose `end` will be: by [`Self::end`], or as cancelled when this is dropped.
+/// The entry of a call whose `start` is written. [`Self::end`] writes its `end`; dropping it writes that it was cancelled.
 #[derive(Debug)]
 #[must_use = "dropping it says that the call was cancelled"]
-pub struct RunningCall<'a> {
+pub(crate) struct AuditEntry<'a> {
     log: &'a AuditLog,
     id: String,
-    call: CallStart<'a>,
-    started: Instant,
+    context: &'a CallContext<'a>,
     ended: bool,
 }
 
-impl RunningCall<'_> {
-    /// Writes the call's `end`. Only when that is done may a link be handed out.
+impl AuditEntry<'_> {
+    /// Writes the call's `end`. A link may be returned only after this has succeeded.
     ///
     /// # Errors
-    /// When the line cannot be written whole.
-    pub fn end(mut self, outcome: Outcome, wire: Wire) -> io::Result<()> {
-        self.write_end(outcome, wire)
+    /// When the line cannot be written completely.
+    pub(crate) fn end(mut self, outcome: &'static str, status: Option<u16>, attempts: u32) -> io::Result<()> {
+        self.write_end(outcome, status, Some(attempts))
     }
 
-    fn write_end(&mut self, outcome: Outcome, wire: Wire) -> io::Result<()> {
+    fn write_end(&mut self, outcome: &'static str, status: Option<u16>, attempts: Option<u32>) -> io::Result<()> {
         self.ended = true;
         self.log.append(&EndLine {
             time: now(),
             event: "end",
             call: &self.id,
-            tool: self.call.tool,
-            session_id: self.call.session_id.map(SessionId::as_str),
-            outcome: outcome.as_str(),
-            status: wire.status,
-            attempts: wire.attempts,
-            milliseconds: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            tool: self.context.tool.name,
+            session_id: self.context.session_id.as_ref().map(SessionId::as_str),
+            outcome,
+            status,
+            attempts,
+            milliseconds: self.context.elapsed_milliseconds(),
         })
     }
 }
 
-impl Drop for RunningCall<'_> {
+impl Drop for AuditEntry<'_> {
     fn drop(&mut self) {
         if self.ended {
             return;
         }
-        if let Err(error) = self.write_end(Outcome::Cancelled, Wire::default()) {
-            tracing::error!(%error, "the audit log could not take that a call was cancelled");
+        if let Err(error) = self.write_end(Outcome::Cancelled.into(), None, None) {
+            tracing::error!(%error, "the audit log could not record that a call was cancelled");
         }
     }
 }
 
-/// Whether the last line was cut short, by an earlier process perhaps; false where that cannot be seen.
-fn ends_torn(path: &Path, file: &File) -> bool {
+/// Whether the last line is incomplete, perhaps an earlier process's; false if that cannot be seen.
+fn ends_incomplete(path: &Path, file: &File) -> bool {
     let last_byte = || -> io::Result<[u8; 1]> {
         let mut last = [0];
         let mut file = File::open(path)?;
@@ -283,14 +236,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_not_glued_to_one_that_was_cut_short() {
+    fn a_line_is_not_appended_to_an_incomplete_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
         let log = AuditLog::open(&path).unwrap();
         {
             let mut file = log.file.lock().unwrap();
             file.file.write_all(b"{\"cut\": ").unwrap();
-            file.torn = true;
+            file.incomplete = true;
         }
         log.append(&1).unwrap();
         log.append(&2).unwrap();
@@ -298,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_not_glued_to_one_that_was_cut_short_in_an_earlier_process() {
+    fn a_line_is_not_appended_to_an_incomplete_one_of_an_earlier_process() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
         for (before, after) in [("", "1\n2\n"), ("0\n", "0\n1\n2\n"), ("{\"cut\": ", "{\"cut\": \n1\n2\n")] {

@@ -19,22 +19,24 @@
 //! arguments → [`SessionId`](verifa::SessionId) → one HTTP request → [`FreshLink`](verifa::FreshLink) →
 //! [`CaptureLink`](tools::CaptureLink) → content blocks → bytes.
 
-pub mod app;
-pub mod audit;
-pub mod call;
+mod app;
+mod audit;
+mod call;
 pub mod cli;
 pub mod config;
-pub mod emulator;
+mod emulator;
 mod hosts;
 mod http_client;
-pub mod install;
-pub mod metrics;
-pub mod prompts;
+mod install;
+#[doc(hidden)]
+pub mod internals;
+mod metrics;
+mod prompts;
 mod qr;
-pub mod server;
+mod server;
 pub mod telemetry;
-pub mod tokens;
-pub mod tools;
-pub mod transport;
+mod tokens;
+mod tools;
+mod transport;
 mod untrusted;
-pub mod verifa;
+mod verifa;

@@ -1,6 +1,6 @@
-//! Counts what the server does, for Prometheus.
+//! Counters of what the server does, for Prometheus.
 //!
-//! Labels come from short fixed lists: never a session id, a key, a caller or anything else that came from outside.
+//! Labels come from short fixed lists: never a session id, a key, a caller or any other text from outside.
 
 use std::{
     fmt,
@@ -15,10 +15,10 @@ use prometheus_client::{
 };
 use reqwest::StatusCode;
 
-/// Upper ends of the latency buckets, in seconds: from a local answer to the end of a retry budget.
+/// Upper bounds of the latency buckets, in seconds: from a local response to the end of a retry budget.
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0];
 
-/// The process's counters. Clones count together.
+/// The process's counters. Clones share them.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
@@ -45,7 +45,7 @@ struct ToolLabel {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct UpstreamLabel {
-    /// 0 where no answer came.
+    /// 0 if there was no response.
     status: u16,
 }
 
@@ -61,8 +61,8 @@ struct PathLabel {
 }
 
 impl Metrics {
-    /// Counters that stand at zero.
-    pub fn new() -> Self {
+    /// Counters at zero.
+    pub(crate) fn new() -> Self {
         let histograms = || Histogram::new(SECONDS);
         let mut metrics = Self {
             registry: Arc::default(),
@@ -77,60 +77,54 @@ impl Metrics {
         };
         let mut registry = Registry::with_prefix("verifa_mcp");
         registry.register("calls", "Tool calls by outcome", metrics.calls.clone());
-        registry.register("call_seconds", "Time of tool calls", metrics.call_seconds.clone());
-        registry.register("running_calls", "Tool calls that run now", metrics.running_calls.clone());
-        let upstream = "Requests to Verifa by HTTP status, 0 for no answer";
+        registry.register("call_seconds", "Duration of tool calls", metrics.call_seconds.clone());
+        registry.register("running_calls", "Tool calls that are running", metrics.running_calls.clone());
+        let upstream = "Requests to Verifa by HTTP status, 0 for no response";
         registry.register("upstream_requests", upstream, metrics.upstream_requests.clone());
-        registry.register("retries", "Requests to Verifa that were repeated", metrics.retries.clone());
+        registry.register("retries", "Requests to Verifa that were retried", metrics.retries.clone());
         registry.register("http_requests", "HTTP requests by path and status", metrics.http_requests.clone());
-        registry.register("http_seconds", "Time until an HTTP answer begins", metrics.http_seconds.clone());
+        registry.register("http_seconds", "Time until an HTTP response begins", metrics.http_seconds.clone());
         registry.register("live_streams", "Classic SSE streams that are open", metrics.live_streams.clone());
         metrics.registry = Arc::new(registry);
         metrics
     }
 
-    /// Counts a tool call: as running for as long as the returned value lives, and by its outcome when that ends.
-    pub fn call_begins(&self, tool: &'static str) -> Call<'_> {
-        let running = Running::new(&self.running_calls);
-        Call { metrics: self, tool, outcome: "cancelled", started: Instant::now(), _running: running }
+    /// Counts a tool call: as running while the returned value exists, and by its outcome when that is dropped.
+    pub(crate) fn start_call(&self, tool: &'static str, started: Instant) -> CallTimer<'_> {
+        let running = GaugeGuard::new(&self.running_calls);
+        CallTimer { metrics: self, tool, outcome: "cancelled", started, _running: running }
     }
 
-    /// Counts a request to Verifa, by its answer's status if one came.
-    pub fn upstream_answered(&self, status: Option<StatusCode>) {
+    /// Counts a request to Verifa, by the status of its response if there was one.
+    pub(crate) fn upstream_responded(&self, status: Option<StatusCode>) {
         let status = status.map_or(0, |status| status.as_u16());
         self.upstream_requests.get_or_create(&UpstreamLabel { status }).inc();
     }
 
-    /// Counts a request to Verifa that is to be repeated.
-    pub fn upstream_repeated(&self) {
+    /// Counts a request to Verifa that will be retried.
+    pub(crate) fn upstream_retried(&self) {
         self.retries.inc();
     }
 
-    /// Counts an HTTP request that was answered.
-    pub fn http_answered(&self, path: &'static str, status: u16, time: Duration) {
+    /// Counts an HTTP request that got its response.
+    pub(crate) fn http_responded(&self, path: &'static str, status: u16, time: Duration) {
         self.http_requests.get_or_create(&HttpLabels { path, status }).inc();
         self.http_seconds.get_or_create(&PathLabel { path }).observe(time.as_secs_f64());
     }
 
-    /// Counts a classic SSE stream as open for as long as the returned value lives.
-    pub fn stream_lives(&self) -> Running {
-        Running::new(&self.live_streams)
+    /// Counts a classic SSE stream as open while the returned value exists.
+    pub(crate) fn stream_opened(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.live_streams)
     }
 
-    /// Everything in the OpenMetrics text form, which Prometheus reads.
+    /// Everything in the OpenMetrics text format, which Prometheus reads.
     ///
     /// # Errors
-    /// Never: a string takes all that is written to it.
-    pub fn render(&self) -> Result<String, fmt::Error> {
+    /// Never: writing to a string does not fail.
+    pub(crate) fn render(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
-    }
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -140,41 +134,40 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// Something that is counted while it lasts.
+/// Counts something while it lasts.
 #[derive(Debug)]
-pub struct Running(Gauge);
+pub(crate) struct GaugeGuard(Gauge);
 
-impl Running {
+impl GaugeGuard {
     fn new(gauge: &Gauge) -> Self {
         gauge.inc();
         Self(gauge.clone())
     }
 }
 
-impl Drop for Running {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.dec();
     }
 }
 
-/// A tool call that runs. Dropped before its outcome is known, it was cancelled.
+/// A running tool call. Dropped before its outcome is known, it was cancelled.
 #[derive(Debug)]
-pub struct Call<'a> {
+pub(crate) struct CallTimer<'a> {
     metrics: &'a Metrics,
     tool: &'static str,
     outcome: &'static str,
     started: Instant,
-    _running: Running,
+    _running: GaugeGuard,
 }
 
-impl Call<'_> {
-    /// Ends the call.
-    pub fn ends(mut self, outcome: &'static str) {
+impl CallTimer<'_> {
+    pub(crate) fn stop(mut self, outcome: &'static str) {
         self.outcome = outcome;
     }
 }
 
-impl Drop for Call<'_> {
+impl Drop for CallTimer<'_> {
     fn drop(&mut self) {
         let Self { metrics, tool, outcome, started, .. } = self;
         metrics.calls.get_or_create(&CallLabels { tool, outcome }).inc();

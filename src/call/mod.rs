@@ -1,9 +1,76 @@
-//! The facts of one call: who calls, with which permissions.
+//! The facts of one call: which tool, who calls, with which key, about which session.
 //!
-//! It knows no tool and sends nothing.
+//! `spec` is what a tool declares, `caller` who calls, `permissions` what they may use. Nothing here knows a particular
+//! tool, sends anything or writes a text.
 
 mod caller;
 mod permissions;
+mod spec;
+
+use std::time::Instant;
 
 pub use caller::{Caller, Identity};
-pub use permissions::{Permissions, Toolset, UnknownToolset};
+pub use permissions::Permissions;
+pub(crate) use spec::{Effect, OutcomePhrases, Phrases, ToolSpec};
+pub use spec::{Toolset, UnknownToolset};
+
+use crate::verifa::{ApiKey, Environment, RequestHeaders, SessionId};
+
+/// The facts of one call. Audit log, error texts, results and the log line all read them here.
+#[derive(Debug)]
+pub struct CallContext<'a> {
+    pub(crate) tool: &'static ToolSpec,
+    pub(crate) caller: &'a Caller,
+    /// The key that the call is sent with.
+    pub(crate) key: &'a ApiKey,
+    /// Whether the API is the emulator inside this process.
+    pub(crate) emulated: bool,
+    pub(crate) started: Instant,
+    pub(crate) session_id: Option<SessionId>,
+    pub(crate) headers: RequestHeaders,
+    pub(crate) idempotency_key_source: IdempotencyKeySource,
+    pub(crate) api_version_source: ApiVersionSource,
+}
+
+/// Where the idempotency key of a call comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum IdempotencyKeySource {
+    /// Generated for this call.
+    #[default]
+    Generated,
+    /// An argument.
+    Agent,
+    /// The user's confirmation, which may have been sent before.
+    Confirmation,
+}
+
+/// Where the `Verifa-Version` of a call comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ApiVersionSource {
+    /// None is sent.
+    #[default]
+    Unset,
+    /// An argument.
+    Agent,
+    /// The operator's setting.
+    Setting,
+}
+
+impl CallContext<'_> {
+    pub(crate) fn environment(&self) -> Environment {
+        self.key.environment()
+    }
+
+    pub(crate) fn environment_label(&self) -> &'static str {
+        environment_label(self.environment(), self.emulated)
+    }
+
+    pub(crate) fn elapsed_milliseconds(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The environment in words that cannot be mistaken, for titles and texts.
+pub(crate) fn environment_label(environment: Environment, emulated: bool) -> &'static str {
+    if emulated { "local emulator" } else { environment.as_str() }
+}

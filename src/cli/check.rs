@@ -1,6 +1,6 @@
-//! `verifa-mcp check`: is the key valid, which environment, how much is left; and if something is wrong, what and the fix.
+//! `verifa-mcp check`: is the key valid, which environment, how much is left; and what is wrong, with the fix.
 //!
-//! It asks for the rate limits, which changes nothing.
+//! It requests the rate limits, which changes nothing.
 
 use std::{
     io::{self, Write},
@@ -10,12 +10,10 @@ use std::{
 use serde::Serialize;
 
 use super::flags::Check;
-use crate::call::Caller;
 use crate::{
     config::Config,
-    server::Server,
-    tools::connect_words,
-    verifa::{ApiResponse, ApiVersion, Environment, Error, RateLimits},
+    tools::connection_text,
+    verifa::{ApiResponse, ApiVersion, Environment, Error, GetRateLimits, RateLimits, RequestHeaders},
 };
 
 /// How far this computer's clock may be off, in seconds.
@@ -35,18 +33,20 @@ struct Findings {
     api_version: Option<String>,
     tools: Vec<String>,
     emulator: bool,
-    faults: Vec<FaultAndFix>,
+    #[serde(rename = "faults")]
+    problems: Vec<Problem>,
 }
 
 #[derive(Debug, Serialize)]
-struct FaultAndFix {
-    fault: String,
+struct Problem {
+    #[serde(rename = "fault")]
+    what: String,
     fix: String,
 }
 
-impl FaultAndFix {
-    fn new(fault: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { fault: fault.into(), fix: fix.into() }
+impl Problem {
+    fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { what: what.into(), fix: fix.into() }
     }
 }
 
@@ -58,7 +58,9 @@ pub(super) async fn run(flags: &Check, config: Config) -> anyhow::Result<ExitCod
 }
 
 async fn find(config: Config) -> Findings {
-    let setup = config.setup();
+    let client = config.client();
+    let version = config.tools.api_version.as_ref();
+    let offered = config.server_state().offered_tools(&config.caller);
     let mut findings = Findings {
         ok: false,
         answered: false,
@@ -67,82 +69,87 @@ async fn find(config: Config) -> Findings {
         calls_left: None,
         calls_per_minute: None,
         base_url: config.client.base_url.to_string(),
-        proxy: setup.client.proxy().map(str::to_owned),
-        api_version: config.verifa_version.as_ref().map(|version| version.as_str().to_owned()),
-        tools: Vec::new(),
-        emulator: config.emulated,
-        faults: Vec::new(),
+        proxy: client.proxy().map(str::to_owned),
+        api_version: version.map(|version| version.as_str().to_owned()),
+        tools: offered.iter().map(|tool| tool.name.to_string()).collect(),
+        emulator: config.tools.emulated,
+        problems: Vec::new(),
     };
+    let headers = RequestHeaders { version: version.cloned(), ..RequestHeaders::default() };
     match &config.caller.key {
-        None => findings.faults.push(FaultAndFix::new(
+        None => findings.problems.push(Problem::new(
             "no API key is configured",
             "set VERIFA_API_KEY to your secret key, vk_sandbox_… or vk_live_…, or VERIFA_API_KEY_FILE to a file with it",
         )),
-        Some(key) => match setup.client.rate_limits(key, config.verifa_version.as_ref()).await {
-            Ok(answer) => take_over(&mut findings, answer, key.environment()),
-            Err(error) => findings.faults.push(explain(&error, config.verifa_version.as_ref())),
+        Some(key) => match client.send_once(key, &headers, &GetRateLimits).await {
+            Ok(response) => findings.add(response, key.environment()),
+            Err(error) => findings.problems.push(explain(&error, version)),
         },
     }
-    let server = Server::new(setup.into(), Caller::default(), false);
-    findings.tools = server.tools(&config.caller).iter().map(|tool| tool.name.to_string()).collect();
-    findings.ok = findings.faults.is_empty();
+    findings.ok = findings.problems.is_empty();
     findings
 }
 
-fn take_over(findings: &mut Findings, answer: ApiResponse<RateLimits>, environment: Environment) {
-    if let Some(off) = answer.date.map(|date| answer.received.duration_since(date).as_secs())
-        && off.abs() > CLOCK_ALLOWANCE
-    {
-        let direction = if off > 0 { "ahead of" } else { "behind" };
-        findings.faults.push(FaultAndFix::new(
-            format!("this computer's clock is {} seconds {direction} Verifa's", off.abs()),
-            "set the clock (turn network time on); expiry times are wrong until then",
-        ));
+impl Findings {
+    fn add(&mut self, response: ApiResponse<RateLimits>, environment: Environment) {
+        if let Some(off) = response.date.map(|date| response.received.duration_since(date).as_secs())
+            && off.abs() > CLOCK_ALLOWANCE
+        {
+            let direction = if off > 0 { "ahead of" } else { "behind" };
+            self.problems.push(Problem::new(
+                format!("this computer's clock is {} seconds {direction} Verifa's", off.abs()),
+                "set the clock (enable network time); expiry times are wrong until then",
+            ));
+        }
+        let limits = response.value;
+        self.answered = true;
+        if let Some(named) = limits.environment.filter(|named| named.as_str() != environment.as_str()) {
+            self.problems.push(Problem::new(
+                format!(
+                    "the key begins like a {environment} key, but Verifa says that it belongs to {}",
+                    named.quoted()
+                ),
+                "check with Verifa that this is the key you meant",
+            ));
+        }
+        self.plan = limits.plan.map(|plan| plan.to_string());
+        self.calls_left = limits.remaining;
+        self.calls_per_minute = limits.limit;
     }
-    let limits = answer.value;
-    findings.answered = true;
-    if let Some(named) = limits.environment.filter(|named| named.as_str() != environment.as_str()) {
-        findings.faults.push(FaultAndFix::new(
-            format!("the key begins like a {environment} key, but Verifa says that it belongs to {}", named.quoted()),
-            "check at Verifa that this is the key you meant",
-        ));
-    }
-    findings.plan = limits.plan.map(|plan| plan.to_string());
-    findings.calls_left = limits.remaining;
-    findings.calls_per_minute = limits.limit;
 }
 
-fn explain(error: &Error, version: Option<&ApiVersion>) -> FaultAndFix {
+fn explain(error: &Error, version: Option<&ApiVersion>) -> Problem {
     match error {
-        Error::Status(refusal) => {
-            let said = refusal.detail.as_ref().map(|detail| format!(": {}", detail.quoted())).unwrap_or_default();
-            let answered = format!("Verifa answered {}{said}", refusal.status.as_u16());
-            match (refusal.status.as_u16(), version) {
-                (401, _) => FaultAndFix::new(
+        Error::Status(response) => {
+            let said = response.detail.as_ref().map(|detail| format!(": {}", detail.quoted())).unwrap_or_default();
+            let responded = format!("Verifa responded with {}{said}", response.status.as_u16());
+            match (response.status.as_u16(), version) {
+                (401, _) => Problem::new(
                     format!("the key was rejected (401){said}"),
-                    "it may be revoked, expired, or not allowed from this IP address; check it at Verifa",
+                    "it may be revoked, expired, or not allowed from this IP address; check it with Verifa",
                 ),
-                (403, _) => FaultAndFix::new(answered, "give the key the permissions it lacks, at Verifa"),
-                (400, Some(_)) => FaultAndFix::new(answered, "change VERIFA_API_VERSION, or leave it out"),
-                (429, _) => FaultAndFix::new(answered, "wait a minute; the key works, its calls are used up for now"),
-                (500.., _) => FaultAndFix::new(answered, "try again in a minute; if it stays so, ask Verifa"),
-                _ => FaultAndFix::new(answered, "check VERIFA_API_URL: this does not look like Verifa's API"),
+                (402, _) => Problem::new(responded, "check the organization's plan and billing with Verifa"),
+                (403, _) => Problem::new(responded, "give the key the permissions it lacks, in Verifa's dashboard"),
+                (400, Some(_)) => Problem::new(responded, "change VERIFA_API_VERSION, or omit it"),
+                (429, _) => Problem::new(responded, "wait a minute; the key works, but its calls are used up for now"),
+                (500.., _) => Problem::new(responded, "retry in a minute; if it persists, contact Verifa"),
+                _ => Problem::new(responded, "check VERIFA_API_URL: this does not look like Verifa's API"),
             }
         }
-        Error::Unreachable { fault, proxy } => {
-            let (what, check) = connect_words(*fault, proxy.as_deref());
-            let way = proxy.as_ref().map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
-            FaultAndFix::new(format!("could not reach Verifa{way}: {what}"), format!("check {check}"))
+        Error::Unreachable { error, proxy } => {
+            let (what, check) = connection_text(*error, proxy.as_deref());
+            let through = proxy.as_ref().map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
+            Problem::new(format!("could not reach Verifa{through}: {what}"), format!("check {check}"))
         }
-        Error::Setup(fault) => FaultAndFix::new(
-            fault.to_string(),
-            "install the system's CA certificates, or name a good file in VERIFA_CA_FILE",
+        Error::Setup(error) => Problem::new(
+            error.to_string(),
+            "install the system's CA certificates, or name a valid file in VERIFA_CA_FILE",
         ),
         Error::TimedOut(_) | Error::Interrupted | Error::Busy => {
-            FaultAndFix::new(format!("no answer from Verifa: {error}"), "check the network, and try again in a minute")
+            Problem::new(format!("no response from Verifa: {error}"), "check the network, and retry in a minute")
         }
-        Error::Unreadable { fault, .. } => FaultAndFix::new(
-            format!("an answer came, but not one of Verifa's API: {fault}"),
+        Error::Unreadable { error, .. } => Problem::new(
+            format!("there was a response, but not one of Verifa's API: {error}"),
             "check VERIFA_API_URL and the proxy",
         ),
     }
@@ -150,8 +157,8 @@ fn explain(error: &Error, version: Option<&ApiVersion>) -> FaultAndFix {
 
 fn describe(findings: &Findings) -> String {
     let headline = match (findings.ok, findings.emulator) {
-        (true, true) => "All is well. This is the emulator inside this command, not Verifa.",
-        (true, false) => "All is well: Verifa answers and accepts the key.",
+        (true, true) => "Everything works. This is the emulator inside this command, not Verifa.",
+        (true, false) => "Everything works: Verifa responds and accepts the key.",
         (false, _) => "Something is wrong.",
     };
     let calls = match (findings.calls_left, findings.calls_per_minute) {
@@ -174,7 +181,7 @@ fn describe(findings: &Findings) -> String {
         ("Tools", &findings.tools.join(", ")),
     ];
     let rows: String = rows.iter().map(|(name, value)| format!("  {name:<13}{value}\n")).collect();
-    let faults: String =
-        findings.faults.iter().map(|it| format!("\n  Fault: {}\n  Fix:   {}\n", it.fault, it.fix)).collect();
-    format!("{headline}\n\n{rows}{faults}")
+    let problems: String =
+        findings.problems.iter().map(|it| format!("\n  Error: {}\n  Fix:   {}\n", it.what, it.fix)).collect();
+    format!("{headline}\n\n{rows}{problems}")
 }

@@ -24,9 +24,9 @@ pub(super) async fn run(options: Options, config: Config) -> anyhow::Result<Exit
     let mut signals = Signals::listen()?;
     let open = matches!(options.auth, Auth::None(_));
     // Who calls brings the key; the deployment's own must not be lent by accident.
-    let server = Server::new(config.setup().into(), Caller::default(), !matches!(options.auth, Auth::ApiKey));
+    let server = Server::new(config.server_state(), Caller::default(), !matches!(options.auth, Auth::ApiKey));
     let http = HttpServer::bind(options, server).await?;
-    match introduce(&http.addresses()?, http.metrics_address(), open, config.emulated) {
+    match introduce(&http.addresses()?, http.metrics_address(), open, config.tools.emulated) {
         // Who reads the first line only, for the address, still wants the server.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
         _ => {}

@@ -121,11 +121,11 @@ impl Cli {
         match self.command.unwrap_or(Command::Stdio) {
             Command::Stdio => {
                 let config = with_emulator(config).await?;
-                if config.emulated {
+                if config.tools.emulated {
                     tracing::info!("calls go to the emulator inside this process, not to Verifa");
                 }
                 let has_key = config.caller.key.is_some();
-                let server = Server::new(config.setup().into(), config.caller, has_key);
+                let server = Server::new(config.server_state(), config.caller, has_key);
                 transport::stdio::serve(server).await?;
                 Ok(ExitCode::SUCCESS)
             }
@@ -147,7 +147,7 @@ impl Cli {
 
 /// Starts the emulator inside this process, where it was asked for.
 async fn with_emulator(mut config: Config) -> anyhow::Result<Config> {
-    if config.emulated {
+    if config.tools.emulated {
         let emulator = Emulator::bind(Options::on_a_free_port()).await?;
         config.use_emulator(&emulator.url())?;
         tokio::spawn(emulator.serve(std::future::pending()));

@@ -64,7 +64,7 @@ impl Config {
         let chosen = reader.text(settings.auth.as_deref(), "VERIFA_MCP_AUTH", mode);
         let path = settings.tokens_file.as_deref().map(str::trim).filter(|path| !path.is_empty());
         let is_loopback = listen.iter().all(|address| address.ip().is_loopback());
-        let has_key = self.emulated || self.caller.key.is_some();
+        let has_key = self.tools.emulated || self.caller.key.is_some();
         let mode = match chosen.map_or_else(|| Mode::by_default(has_key, is_loopback), Ok) {
             Ok(mode) => mode,
             Err(choices) => {

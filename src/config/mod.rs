@@ -20,10 +20,9 @@ use crate::untrusted::UntrustedText;
 use crate::{
     audit::AuditLog,
     emulator::SANDBOX_KEY,
-    metrics::Metrics,
     telemetry::Format,
-    tools::{Confirm, QrMode, Setup},
-    verifa::{ApiKey, ApiVersion, BaseUrl, Client, ClientSettings, Environment, KeyInflection},
+    tools::{Confirm, QrMode, ServerState, ToolSettings},
+    verifa::{ApiKey, BaseUrl, Client, ClientSettings, Environment},
 };
 
 pub use flags::{HttpSettings, Settings};
@@ -41,16 +40,9 @@ pub struct Config {
     pub caller: Caller,
     /// What the HTTP client is made of.
     pub client: ClientSettings,
-    /// `VERIFA_API_VERSION`
-    pub verifa_version: Option<ApiVersion>,
-    /// `VERIFA_KEY_INFLECTION`
-    pub key_inflection: KeyInflection,
-    /// `VERIFA_MCP_QR`
-    pub qr: QrMode,
+    pub tools: ToolSettings,
     /// `VERIFA_MCP_CONFIRM`
     pub confirm: Confirm,
-    /// Whether the API is the emulator inside this process.
-    pub emulated: bool,
     /// `VERIFA_MCP_AUDIT_LOG`
     pub audit: Option<Arc<AuditLog>>,
     /// `VERIFA_MCP_LOG`; none where it was not set.
@@ -116,11 +108,13 @@ impl Config {
                 max_upstream: max_upstream.unwrap_or(64),
                 connect_ahead: connect_ahead.unwrap_or(true),
             },
-            verifa_version,
-            key_inflection: key_inflection.unwrap_or_default(),
-            qr: qr.unwrap_or_default(),
+            tools: ToolSettings {
+                api_version: verifa_version,
+                key_inflection: key_inflection.unwrap_or_default(),
+                qr: qr.unwrap_or_default(),
+                emulated,
+            },
             confirm: confirm.unwrap_or_default(),
-            emulated,
             audit: audit.map(Arc::new),
             log,
             log_format: log_format.unwrap_or_default(),
@@ -137,18 +131,12 @@ impl Config {
         Ok(())
     }
 
-    /// What the tools work with.
-    pub fn setup(&self) -> Setup {
-        Setup {
-            client: Client::new(self.client.clone()),
-            verifa_version: self.verifa_version.clone(),
-            key_inflection: self.key_inflection,
-            qr: self.qr,
-            confirm: self.confirm,
-            emulated: self.emulated,
-            metrics: Metrics::new(),
-            audit: self.audit.clone(),
-        }
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.client.clone())
+    }
+
+    pub(crate) fn server_state(&self) -> ServerState {
+        ServerState::new(self.client(), self.audit.clone(), self.confirm, self.tools.clone())
     }
 }
 
@@ -296,11 +284,11 @@ fn switch(value: &str) -> Result<bool, String> {
 }
 
 fn qr_mode(value: &str) -> Result<QrMode, String> {
-    one_of(value, &QrMode::ALL.map(|mode| (mode.as_str(), mode)))
+    one_of(value, &[("full", QrMode::Full), ("image", QrMode::Image), ("none", QrMode::None)])
 }
 
 fn confirm(value: &str) -> Result<Confirm, String> {
-    one_of(value, &Confirm::ALL.map(|choice| (choice.as_str(), choice)))
+    one_of(value, &[("never", Confirm::Never), ("live", Confirm::Live), ("always", Confirm::Always)])
 }
 
 fn log_level(value: &str) -> Result<LevelFilter, String> {

@@ -1,18 +1,17 @@
-//! Asks the user before a call that writes is sent, in the way that their client knows.
+//! Asks the user before a call that changes something is sent, by MCP elicitation, in the way that their client knows.
 //!
-//! From revision 2026-07-28 on the question is the call's answer, and the call comes again with what the user said;
-//! nothing is kept in between. Older clients are asked while their call waits, where there is a way to them: over stdio
-//! and classic SSE. Until the yes nothing is sent to Verifa, nothing is written to the audit log, and the call takes
-//! nobody's place.
+//! From revision 2026-07-28 on the question is the call's result, and the client repeats the call with the answer; nothing
+//! is kept in between. Older clients are asked while their call waits, where a request can reach them: over stdio and
+//! classic SSE. Before a yes nothing is sent to Verifa and nothing is written to the audit log.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use rmcp::{
     RoleServer,
     model::{
         BooleanSchema, CallToolRequestParams, ClientResult, ElicitRequest, ElicitRequestParams, ElicitResult,
         ElicitationAction, ElicitationSchema, InputRequest, InputRequests, InputRequiredResult, InputResponses,
-        JsonObject, PrimitiveSchemaDefinition, ProtocolVersion, ServerRequest,
+        PrimitiveSchemaDefinition, ProtocolVersion, ServerRequest,
     },
     service::{ElicitationMode, Peer, PeerRequestOptions, RequestContext, ServiceError},
 };
@@ -20,179 +19,156 @@ use serde_json::Value;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Turn, of_request,
-    seal::{Broken, Seal},
-};
-use crate::call::Caller;
-use crate::{
-    tools::{Circumstances, Fault, LinkCall, NotConfirmed, Setup, TIME_TO_ANSWER, ToolError, ToolName},
-    verifa::Environment,
-};
+use super::request_state::{InvalidState, RequestState};
+use crate::tools::{CONFIRMATION_TIMEOUT, Consent, NotConfirmed, NotSent, ReadyCall, UnconfirmedCall};
 
 /// The question's name among a call's input requests.
 const QUESTION: &str = "confirmation";
 /// The field of the form that must be true.
 const FIELD: &str = "confirm";
 
-/// The user's say in one call.
-pub(super) struct Confirmation<'a> {
-    setup: &'a Setup,
-    tool: ToolName,
-    environment: Environment,
-    seal: Seal,
-    reply: Reply,
-}
-
-/// What a call that comes again brings along.
-struct Reply {
+/// What a repeated call sends back.
+pub(super) struct Reply {
     state: Option<String>,
     responses: Option<InputResponses>,
 }
 
-impl<'a> Confirmation<'a> {
-    /// The user's say in a call that writes; none where they have none, and where there is no key to send it with.
-    pub(super) fn of(
-        tool: ToolName,
-        request: &CallToolRequestParams,
-        setup: &'a Setup,
-        caller: &Caller,
-    ) -> Option<Self> {
-        let key = caller.key.as_ref().filter(|key| setup.confirm.covers(key.environment()))?;
-        let nothing = JsonObject::new();
-        let seal = Seal::new(key, caller, tool, request.arguments.as_ref().unwrap_or(&nothing));
-        let reply = Reply { state: request.request_state.clone(), responses: request.input_responses.clone() };
-        Some(Self { setup, tool, environment: key.environment(), seal, reply })
-    }
-
-    /// Has the user agree to a call. Where they are to be asked by the call's answer, that is returned. No question stays
-    /// open once `stop` is cancelled.
-    ///
-    /// # Errors
-    /// Everything but a clear yes, in words for the agent.
-    pub(super) async fn ask(
-        self,
-        call: &mut LinkCall,
-        context: &RequestContext<RoleServer>,
-        stop: &CancellationToken,
-    ) -> Result<Option<InputRequiredResult>, ToolError> {
-        let asked = if is_modern(context) {
-            self.ask_by_answer(call, context)
-        } else {
-            self.ask_and_wait(call, context, stop).await.map(|()| None)
-        };
-        match &asked {
-            Ok(Some(_)) => tracing::info!("asking the user"),
-            Ok(None) => tracing::info!("the user said yes"),
-            Err(why) => tracing::info!(%why, "nothing sent"),
-        }
-        let circumstances = Circumstances::of(self.tool);
-        asked.map_err(|why| ToolError { fault: Fault::NotConfirmed(why), circumstances })
-    }
-
-    async fn ask_and_wait(
-        &self,
-        call: &LinkCall,
-        context: &RequestContext<RoleServer>,
-        stop: &CancellationToken,
-    ) -> Result<(), NotConfirmed> {
-        let cannot_ask = NotConfirmed::CannotAsk(self.setup.confirm);
-        // What a client said of itself is only known where there is a way to it.
-        if !context.peer.supported_elicitation_modes().contains(&ElicitationMode::Form) {
-            return Err(cannot_ask);
-        }
-        tracing::info!("asking the user");
-        let over = async || {
-            tokio::select! {
-                () = context.ct.cancelled() => {}
-                () = stop.cancelled() => {}
-            }
-        };
-        let rested = of_request::<Arc<dyn Turn>>(context).map(|turn| turn.rest());
-        wait_for_yes(&context.peer, self.question(call), TIME_TO_ANSWER, cannot_ask, over()).await?;
-        let Some(take_up) = rested else { return Ok(()) };
-        tokio::select! {
-            () = over() => return Err(NotConfirmed::Withdrawn),
-            () = take_up => {}
-        }
-        // A server that stops waits for the calls that it knows of by then.
-        if stop.is_cancelled() { Err(NotConfirmed::Withdrawn) } else { Ok(()) }
-    }
-
-    fn ask_by_answer(
-        &self,
-        call: &mut LinkCall,
-        context: &RequestContext<RoleServer>,
-    ) -> Result<Option<InputRequiredResult>, NotConfirmed> {
-        let capability = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
-        if !capability.is_some_and(|capability| capability.form.is_some() || capability.url.is_none()) {
-            return Err(NotConfirmed::CannotAsk(self.setup.confirm));
-        }
-        let answer = self.reply.responses.as_ref().and_then(|responses| responses.get(QUESTION));
-        let (Some(answer), Some(state)) = (answer, &self.reply.state) else {
-            return Ok(Some(self.input_required(call)));
-        };
-        // A no is a no, whatever it is the answer to.
-        consent_in(answer)?;
-        match self.seal.open(state) {
-            Ok(key) => call.confirm(key),
-            Err(Broken::Expired) => return Ok(Some(self.input_required(call))),
-            Err(Broken::Foreign) => return Err(NotConfirmed::Foreign),
-        }
-        Ok(None)
-    }
-
-    fn input_required(&self, call: &LinkCall) -> InputRequiredResult {
-        let question = InputRequest::Elicitation(ElicitRequest::new(self.question(call)));
-        let questions = InputRequests::from([(QUESTION.to_owned(), question)]);
-        InputRequiredResult::new(Some(questions), Some(self.seal.seal(call.idempotency_key())))
-    }
-
-    fn question(&self, call: &LinkCall) -> ElicitRequestParams {
-        // Without a default: a form that is sent as it came must not be a yes.
-        let yes = PrimitiveSchemaDefinition::Boolean(BooleanSchema::new().title("Yes, make the link"));
-        let form = ElicitationSchema::new([(FIELD.to_owned(), yes)].into()).with_required(vec![FIELD.to_owned()]);
-        let message = call.question(self.environment, self.setup);
-        ElicitRequestParams::FormElicitationParams { meta: None, message, requested_schema: form }
+impl Reply {
+    pub(super) fn take(request: &mut CallToolRequestParams) -> Self {
+        Self { state: request.request_state.take(), responses: request.input_responses.take() }
     }
 }
 
-/// Whether a request is of a revision in which servers do not send requests.
+/// What follows for a call.
+pub(super) enum Confirmed<'a> {
+    Yes(ReadyCall<'a>),
+    /// The user is asked by this result.
+    Ask(InputRequiredResult),
+}
+
+/// Asks the user, unless the reply holds their consent. No question stays open once `stop` is cancelled.
+///
+/// # Errors
+/// For everything but a clear yes.
+pub(super) async fn confirm<'a>(
+    call: UnconfirmedCall<'a>,
+    reply: &Reply,
+    context: &RequestContext<RoleServer>,
+    stop: &CancellationToken,
+) -> Result<Confirmed<'a>, NotSent> {
+    let consent = if is_modern(context) {
+        consent_in_reply(&call, reply, context)
+    } else {
+        ask_and_wait(&call, context, stop).await.map(|()| Some(Consent::Answered))
+    };
+    match consent {
+        Ok(Some(consent)) => {
+            tracing::info!("the user consented");
+            Ok(Confirmed::Yes(call.confirmed(consent)))
+        }
+        Ok(None) => {
+            tracing::info!("asking the user");
+            Ok(Confirmed::Ask(input_required(&call)))
+        }
+        Err(why) => {
+            tracing::info!(%why, "nothing sent");
+            Err(NotSent::NotConfirmed(why))
+        }
+    }
+}
+
+/// Whether a request is of a revision in which servers send no requests.
 fn is_modern(context: &RequestContext<RoleServer>) -> bool {
     context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
 }
 
-/// Asks a client of an older revision and waits for a yes, for so long and until it is `over`. A question that nobody
-/// waits for any more is taken back.
+/// The consent that came with the call; `None` if the user has to be asked first.
+fn consent_in_reply(
+    call: &UnconfirmedCall<'_>,
+    reply: &Reply,
+    context: &RequestContext<RoleServer>,
+) -> Result<Option<Consent>, NotConfirmed> {
+    let capability = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
+    if !capability.is_some_and(|capability| capability.form.is_some() || capability.url.is_none()) {
+        return Err(call.cannot_ask());
+    }
+    let answer = reply.responses.as_ref().and_then(|responses| responses.get(QUESTION));
+    let (Some(answer), Some(state)) = (answer, &reply.state) else { return Ok(None) };
+    // A no is a no, whatever call it answers.
+    consent_in(answer)?;
+    match RequestState::new(call.key(), call.subject()).verify(state) {
+        Ok(key) => Ok(Some(Consent::AnsweredEarlier(key))),
+        Err(InvalidState::Expired) => Ok(None),
+        Err(InvalidState::Mismatch) => Err(NotConfirmed::StateMismatch),
+    }
+}
+
+fn input_required(call: &UnconfirmedCall<'_>) -> InputRequiredResult {
+    let question = InputRequest::Elicitation(ElicitRequest::new(form(call)));
+    let questions = InputRequests::from([(QUESTION.to_owned(), question)]);
+    let state = RequestState::new(call.key(), call.subject());
+    InputRequiredResult::new(Some(questions), call.idempotency_key().map(|key| state.sign(key)))
+}
+
+fn form(call: &UnconfirmedCall<'_>) -> ElicitRequestParams {
+    // Without a default: a form that is submitted unchanged must not be a yes.
+    let yes = PrimitiveSchemaDefinition::Boolean(BooleanSchema::new().title("Yes, create the link"));
+    let form = ElicitationSchema::new([(FIELD.to_owned(), yes)].into()).with_required(vec![FIELD.to_owned()]);
+    ElicitRequestParams::FormElicitationParams { meta: None, message: call.question(), requested_schema: form }
+}
+
+async fn ask_and_wait(
+    call: &UnconfirmedCall<'_>,
+    context: &RequestContext<RoleServer>,
+    stop: &CancellationToken,
+) -> Result<(), NotConfirmed> {
+    // A client's capabilities are only known where a request can reach it.
+    if !context.peer.supported_elicitation_modes().contains(&ElicitationMode::Form) {
+        return Err(call.cannot_ask());
+    }
+    tracing::info!("asking the user");
+    let cancelled = async {
+        tokio::select! {
+            () = context.ct.cancelled() => {}
+            () = stop.cancelled() => {}
+        }
+    };
+    wait_for_yes(&context.peer, form(call), CONFIRMATION_TIMEOUT, call.cannot_ask(), cancelled).await?;
+    // A server that stops waits only for the calls that it knows of by then.
+    if stop.is_cancelled() { Err(NotConfirmed::CallCancelled) } else { Ok(()) }
+}
+
+/// Asks a client of an older revision and waits for a yes, until `timeout` or until the call is `cancelled`. Then the
+/// question is withdrawn.
 async fn wait_for_yes(
     peer: &Peer<RoleServer>,
     question: ElicitRequestParams,
-    time: Duration,
+    timeout: Duration,
     cannot_ask: NotConfirmed,
-    over: impl Future<Output = ()>,
+    cancelled: impl Future<Output = ()>,
 ) -> Result<(), NotConfirmed> {
     let request = ServerRequest::ElicitRequest(ElicitRequest::new(question));
     let asked = peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await;
-    // The client has left, and nobody will read it.
+    // The client has disconnected, and no one will read the error.
     let Ok(mut asked) = asked else { return Err(NotConfirmed::Dismissed) };
     let (why, reason) = tokio::select! {
         biased;
         answer = &mut asked.rx => return match answer {
             Ok(Ok(ClientResult::ElicitResult(answer))) => consent(&answer),
-            Ok(Ok(_)) => Err(NotConfirmed::Unclear),
+            Ok(Ok(_)) => Err(NotConfirmed::InvalidResponse),
             Ok(Err(ServiceError::McpError(_))) => Err(cannot_ask),
             _ => Err(NotConfirmed::Dismissed),
         },
-        () = over => (NotConfirmed::Withdrawn, "the call is over"),
-        () = sleep(time) => (NotConfirmed::Silent, "no answer in time"),
+        () = cancelled => (NotConfirmed::CallCancelled, "the call has ended"),
+        () = sleep(timeout) => (NotConfirmed::TimedOut, "no answer in time"),
     };
-    // Not waited for: where the connection ends too, nobody takes it.
+    // Not awaited: if the connection ends too, no one takes it.
     tokio::spawn(asked.cancel(Some(reason.to_owned())));
     Err(why)
 }
 
 fn consent_in(answer: &Value) -> Result<(), NotConfirmed> {
-    serde_json::from_value(answer.clone()).map_or(Err(NotConfirmed::Unclear), |answer| consent(&answer))
+    serde_json::from_value(answer.clone()).map_or(Err(NotConfirmed::InvalidResponse), |answer| consent(&answer))
 }
 
 /// Whether an answer is a yes: accepted, with the form's field true.
@@ -202,12 +178,12 @@ fn consent(answer: &ElicitResult) -> Result<(), NotConfirmed> {
             match answer.content.as_ref().and_then(|content| content.get(FIELD)).and_then(Value::as_bool) {
                 Some(true) => Ok(()),
                 Some(false) => Err(NotConfirmed::Declined),
-                None => Err(NotConfirmed::Unclear),
+                None => Err(NotConfirmed::InvalidResponse),
             }
         }
         ElicitationAction::Decline => Err(NotConfirmed::Declined),
         ElicitationAction::Cancel => Err(NotConfirmed::Dismissed),
-        _ => Err(NotConfirmed::Unclear),
+        _ => Err(NotConfirmed::InvalidResponse),
     }
 }
 
@@ -222,27 +198,27 @@ mod tests {
     use crate::tools::Confirm;
 
     #[test]
-    fn nothing_but_a_clear_yes_is_one() {
+    fn only_a_clear_yes_is_consent() {
         let cases = [
             (json!({"action": "accept", "content": {"confirm": true}}), Ok(())),
             (json!({"action": "accept", "content": {"confirm": true, "more": 1}, "_meta": {}}), Ok(())),
             (json!({"action": "accept", "content": {"confirm": false}}), Err(NotConfirmed::Declined)),
-            (json!({"action": "accept", "content": {"confirm": "true"}}), Err(NotConfirmed::Unclear)),
-            (json!({"action": "accept", "content": {"confirm": 1}}), Err(NotConfirmed::Unclear)),
-            (json!({"action": "accept", "content": {"confirm": null}}), Err(NotConfirmed::Unclear)),
-            (json!({"action": "accept", "content": {}}), Err(NotConfirmed::Unclear)),
-            (json!({"action": "accept", "content": null}), Err(NotConfirmed::Unclear)),
-            (json!({"action": "accept", "content": true}), Err(NotConfirmed::Unclear)),
-            (json!({"action": "accept"}), Err(NotConfirmed::Unclear)),
+            (json!({"action": "accept", "content": {"confirm": "true"}}), Err(NotConfirmed::InvalidResponse)),
+            (json!({"action": "accept", "content": {"confirm": 1}}), Err(NotConfirmed::InvalidResponse)),
+            (json!({"action": "accept", "content": {"confirm": null}}), Err(NotConfirmed::InvalidResponse)),
+            (json!({"action": "accept", "content": {}}), Err(NotConfirmed::InvalidResponse)),
+            (json!({"action": "accept", "content": null}), Err(NotConfirmed::InvalidResponse)),
+            (json!({"action": "accept", "content": true}), Err(NotConfirmed::InvalidResponse)),
+            (json!({"action": "accept"}), Err(NotConfirmed::InvalidResponse)),
             (json!({"action": "decline"}), Err(NotConfirmed::Declined)),
             (json!({"action": "decline", "content": {"confirm": true}}), Err(NotConfirmed::Declined)),
             (json!({"action": "cancel", "content": {"confirm": true}}), Err(NotConfirmed::Dismissed)),
-            (json!({"action": "ACCEPT", "content": {"confirm": true}}), Err(NotConfirmed::Unclear)),
-            (json!({"content": {"confirm": true}}), Err(NotConfirmed::Unclear)),
-            (json!({"confirm": true}), Err(NotConfirmed::Unclear)),
-            (json!([]), Err(NotConfirmed::Unclear)),
-            (json!(true), Err(NotConfirmed::Unclear)),
-            (Value::Null, Err(NotConfirmed::Unclear)),
+            (json!({"action": "ACCEPT", "content": {"confirm": true}}), Err(NotConfirmed::InvalidResponse)),
+            (json!({"content": {"confirm": true}}), Err(NotConfirmed::InvalidResponse)),
+            (json!({"confirm": true}), Err(NotConfirmed::InvalidResponse)),
+            (json!([]), Err(NotConfirmed::InvalidResponse)),
+            (json!(true), Err(NotConfirmed::InvalidResponse)),
+            (Value::Null, Err(NotConfirmed::InvalidResponse)),
         ];
         for (answer, expected) in cases {
             assert_eq!(consent_in(&answer), expected, "{answer}");
@@ -250,11 +226,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn silence_is_no_yes() {
-        struct Nobody;
-        impl ServerHandler for Nobody {}
+    async fn no_answer_is_no_consent() {
+        struct Silent;
+        impl ServerHandler for Silent {}
         let (_never_answers, stream) = tokio::io::duplex(4_096);
-        let running = serve_directly(Nobody, tokio::io::split(stream), None);
+        let running = serve_directly(Silent, tokio::io::split(stream), None);
         let question = ElicitRequestParams::FormElicitationParams {
             meta: None,
             message: "Yes?".to_owned(),
@@ -262,6 +238,6 @@ mod tests {
         };
         let cannot_ask = NotConfirmed::CannotAsk(Confirm::Always);
         let answer = wait_for_yes(running.peer(), question, Duration::from_millis(1), cannot_ask, pending()).await;
-        assert_eq!(answer, Err(NotConfirmed::Silent));
+        assert_eq!(answer, Err(NotConfirmed::TimedOut));
     }
 }

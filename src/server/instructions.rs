@@ -1,36 +1,27 @@
-//! What the server tells an agent about itself: in a few sentences, which tool when. It names no tool that its caller may
-//! not use.
+//! What the server tells an agent about itself: in a few sentences, which tool to use when.
+//!
+//! The sentences are the tools' own, in the order of `tools/list`. No tool is named that its caller may not use.
 
-use crate::call::Caller;
-use crate::tools::{ToolName, environment_label};
+use crate::{
+    call::{Caller, environment_label},
+    tools::TOOLS,
+};
 
 /// The instructions for a caller.
 pub(super) fn instructions(caller: &Caller, emulated: bool) -> String {
-    let may = |tool: ToolName| tool.is_allowed(&caller.permissions);
-    let (list, get) = (may(ToolName::ListSessions), may(ToolName::GetSession));
-    let (resume, link) = (may(ToolName::ResumeSession), may(ToolName::GenerateOneTimeLink));
-    let mut text = match resume || link {
-        true => "Gets people who are stuck in a Verifa identity verification moving again.",
-        false => "Shows where people stand who are stuck in a Verifa identity verification; it can make no links.",
+    let offered = || TOOLS.iter().map(|entry| entry.spec).filter(|tool| caller.permissions.allows(tool));
+    let changes_something = offered().any(|tool| !tool.effect.is_read());
+    let mut text = match changes_something {
+        true => "Helps people who are stuck in a Verifa identity verification.",
+        false => "Shows why people are stuck in a Verifa identity verification; it cannot create links.",
     }
     .to_owned();
-    if list {
-        text += " When somebody's verification link has expired, find their session with list_sessions unless you have its \
-                 id.";
+    for tool in offered() {
+        text += " ";
+        text += tool.instruction;
     }
-    if get {
-        text += " get_session shows why it is stuck.";
-    }
-    if resume {
-        text += " resume_session gets a fresh link for it.";
-    }
-    match (resume, link) {
-        (true, true) => text += " If about 20 minutes are too short, call generate_one_time_link instead.",
-        (false, true) => text += " generate_one_time_link gets a fresh link for it.",
-        (_, false) => {}
-    }
-    if resume || link {
-        text += " Hand the link over whole and unchanged, and never open it.";
+    if changes_something {
+        text += " Send the link complete and unchanged, and never open it.";
     }
     if let Some(environment) = caller.environment() {
         text += &format!(" Environment: {}.", environment_label(environment, emulated));
@@ -53,8 +44,8 @@ mod tests {
                 let toolsets = toolsets.clone().map(BTreeSet::from_iter);
                 let caller = Caller { permissions: Permissions { toolsets, read_only }, ..Caller::default() };
                 let text = instructions(&caller, false);
-                for tool in ToolName::ALL {
-                    assert_eq!(text.contains(tool.as_str()), tool.is_allowed(&caller.permissions), "{text}");
+                for tool in TOOLS.iter().map(|entry| entry.spec) {
+                    assert_eq!(text.contains(tool.name), caller.permissions.allows(tool), "{text}");
                 }
             }
         }

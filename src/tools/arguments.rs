@@ -1,135 +1,171 @@
-//! Reads a tool's arguments and says what is wrong with them in our own words, all faults at once.
+//! A tool's arguments: one declaration each, for the input schema and for the parser.
 //!
-//! The SDK checks types only, in its parser's words, and no lengths, patterns or unknown names.
+//! The SDK checks types only, in its parser's words. Here every error of a call is reported at once, in plain words, and
+//! an unknown argument is an error.
 
-use std::{fmt::Display, ops::RangeInclusive, str::FromStr};
+use std::marker::PhantomData;
 
 use rmcp::model::JsonObject;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Circumstances, Fault, ToolError, ToolName};
-use crate::call::Caller;
-use crate::untrusted::UntrustedText;
-use crate::verifa::{ApiVersion, IdempotencyKey, KeyInflection, SearchText, SessionId, SessionStatus};
+use super::{
+    NotSent, ToolSettings,
+    argument_types::{AllowedText, ArgumentType},
+};
+use crate::{
+    untrusted::UntrustedText,
+    verifa::{ApiVersion, IdempotencyKey, KeyInflection, SessionId},
+};
 
-/// How much of a wrong value is repeated, in characters.
-const REPEATED: usize = 60;
+/// The longest part of a wrong value that is shown, in characters.
+const MAX_SHOWN: usize = 60;
 
 /// How many unknown arguments are named.
-const NAMED: usize = 5;
+const MAX_NAMED: usize = 5;
 
-/// An argument that is sent as text.
-pub(super) trait TextArgument: FromStr<Err: Display> {
-    /// What is allowed, in words.
-    const ALLOWED: &'static str;
+/// The declaration of an argument.
+pub(super) struct Argument<T> {
+    pub(super) name: &'static str,
+    description: &'static str,
+    required: Option<&'static str>,
+    default: fn(&ToolSettings) -> Option<Value>,
+    parsed_as: PhantomData<fn() -> T>,
 }
 
-impl TextArgument for SessionId {
-    const ALLOWED: &'static str = Self::ALLOWED;
+impl<T> Argument<T> {
+    /// An argument that may be absent. An empty description is omitted.
+    pub(super) const fn optional(name: &'static str, description: &'static str) -> Self {
+        Self { name, description, required: None, default: |_| None, parsed_as: PhantomData }
+    }
+
+    /// The same with a default that the schema names.
+    pub(super) const fn with_default(self, default: fn(&ToolSettings) -> Option<Value>) -> Self {
+        Self { default, ..self }
+    }
 }
 
-impl TextArgument for IdempotencyKey {
-    const ALLOWED: &'static str = Self::ALLOWED;
+impl<T: AllowedText> Argument<T> {
+    pub(super) const fn required(name: &'static str, description: &'static str) -> Self {
+        Self { required: Some(T::ALLOWED), ..Self::optional(name, description) }
+    }
 }
 
-impl TextArgument for ApiVersion {
-    const ALLOWED: &'static str = Self::ALLOWED;
+pub(super) const SESSION_ID: Argument<SessionId> = Argument::required("session_id", "Session ID (ses_*).");
+
+/// Each tool says in its own words what a used key returns.
+pub(super) const fn idempotency_key(description: &'static str) -> Argument<IdempotencyKey> {
+    Argument::optional("idempotency_key", description)
 }
 
-impl TextArgument for KeyInflection {
-    const ALLOWED: &'static str = Self::ALLOWED;
+pub(super) const VERIFA_VERSION: Argument<ApiVersion> =
+    Argument::optional("verifa_version", "API version date; normally omitted.")
+        .with_default(|settings| settings.api_version.as_ref().map(|version| json!(version.as_str())));
+
+pub(super) const KEY_INFLECTION: Argument<KeyInflection> = Argument::optional(
+    "key_inflection",
+    "Casing of the result's keys: snake (capture_url), camel (captureUrl) or kebab (capture-url).",
+)
+.with_default(|settings| Some(json!(settings.key_inflection.as_str())));
+
+/// What the parser and the schema need of a declaration, whatever its type.
+pub(crate) trait Declaration: Sync {
+    fn name(&self) -> &'static str;
+
+    fn schema(&self, settings: &ToolSettings) -> Value;
+
+    /// What is allowed, if the argument must be present.
+    fn required(&self) -> Option<&'static str>;
+
+    /// # Errors
+    /// What is allowed.
+    fn check(&self, value: &Value) -> Result<(), String>;
 }
 
-impl TextArgument for SessionStatus {
-    const ALLOWED: &'static str = Self::ALLOWED;
+impl<T: ArgumentType> Declaration for Argument<T> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn schema(&self, settings: &ToolSettings) -> Value {
+        let mut schema = T::schema();
+        let description = Some(self.description).filter(|text| !text.is_empty()).map(Value::from);
+        for (name, value) in [("description", description), ("default", (self.default)(settings))] {
+            if let (Some(object), Some(value)) = (schema.as_object_mut(), value) {
+                object.insert(name.to_owned(), value);
+            }
+        }
+        schema
+    }
+
+    fn required(&self) -> Option<&'static str> {
+        self.required
+    }
+
+    fn check(&self, value: &Value) -> Result<(), String> {
+        T::parse(value).map(drop)
+    }
 }
 
-impl TextArgument for SearchText {
-    const ALLOWED: &'static str = Self::ALLOWED;
+/// The input schema for these declarations: plain, since strict clients reject `$ref`, formats of integers and unions.
+pub(super) fn input_schema(declarations: &[&dyn Declaration], settings: &ToolSettings) -> JsonObject {
+    let properties: JsonObject = declarations.iter().map(|it| (it.name().to_owned(), it.schema(settings))).collect();
+    let required: Vec<_> = declarations.iter().filter(|it| it.required().is_some()).map(|it| it.name()).collect();
+    let mut schema = JsonObject::from_iter([
+        ("type".to_owned(), json!("object")),
+        ("additionalProperties".to_owned(), json!(false)),
+        ("properties".to_owned(), Value::Object(properties)),
+    ]);
+    if !required.is_empty() {
+        schema.insert("required".to_owned(), json!(required));
+    }
+    schema
 }
 
-/// Takes arguments out of an object one by one.
-pub(super) struct Arguments {
-    tool: ToolName,
-    remaining: JsonObject,
-    known: Vec<&'static str>,
-    faults: Vec<String>,
-}
+/// The arguments of a call, each of which is valid.
+pub(crate) struct Arguments(JsonObject);
 
 impl Arguments {
-    /// The arguments of a call that its caller may make.
+    /// `null` counts as absent.
     ///
     /// # Errors
-    /// Where the caller's permissions do not allow the tool.
-    pub(super) fn of(tool: ToolName, arguments: JsonObject, caller: &Caller) -> Result<Self, ToolError> {
-        if !tool.is_allowed(&caller.permissions) {
-            return Err(nothing_sent(tool, Fault::NotAllowed));
-        }
-        Ok(Self { tool, remaining: arguments, known: Vec::new(), faults: Vec::new() })
-    }
-
-    /// Takes an argument that may be absent; `null` counts as absent.
-    pub(super) fn optional<T: TextArgument>(&mut self, name: &'static str) -> Option<T> {
-        self.take(name, |value| match value.as_str() {
-            Some(text) => text.parse().map_err(|fault: T::Err| fault.to_string()),
-            None => Err(format!("must be text: {}", T::ALLOWED)),
-        })
-    }
-
-    /// Takes a whole number that may be absent. A schema's `integer` may be written `10.0`.
-    pub(super) fn number(&mut self, name: &'static str, allowed: RangeInclusive<u32>) -> Option<u32> {
-        self.take(name, |value| {
-            let whole = value.as_f64().filter(|number| number.fract() == 0.0).map(|number| number.to_string());
-            whole.and_then(|digits| digits.parse().ok()).filter(|number| allowed.contains(number)).ok_or_else(
-                || match (allowed.start(), allowed.end()) {
-                    (start, &u32::MAX) => format!("must be a whole number, at least {start}"),
-                    (start, end) => format!("must be a whole number from {start} to {end}"),
-                },
-            )
-        })
-    }
-
-    fn take<T>(&mut self, name: &'static str, read: impl FnOnce(&Value) -> Result<T, String>) -> Option<T> {
-        self.known.push(name);
-        let value = self.remaining.shift_remove(name).filter(|value| !value.is_null())?;
-        read(&value).map_err(|fault| self.faults.push(format!("{name}: {fault}; sent: {}", repeated(&value)))).ok()
-    }
-
-    /// Takes an argument that must be there.
-    pub(super) fn required<T: TextArgument>(&mut self, name: &'static str) -> Option<T> {
-        let missing = self.remaining.get(name).is_none_or(Value::is_null);
-        if missing {
-            self.faults.push(format!("{name}: is missing; it must be {}", T::ALLOWED));
-        }
-        self.optional(name)
-    }
-
-    /// Ends the reading: what is left over is unknown. Gives what was read, which is there unless something is wrong.
-    pub(super) fn finish<T>(mut self, read: Option<T>) -> Result<T, ToolError> {
-        let unknown: Vec<_> = self
-            .remaining
-            .keys()
-            .take(NAMED)
-            .map(|name| UntrustedText::truncated(name, REPEATED).to_string())
-            .collect();
+    /// Every error at once.
+    pub(super) fn read(declarations: &[&dyn Declaration], mut given: JsonObject) -> Result<Self, NotSent> {
+        given.retain(|_, value| !value.is_null());
+        let mut errors: Vec<_> = declarations.iter().filter_map(|it| error_in(*it, given.get(it.name()))).collect();
+        let is_known = |name: &str| declarations.iter().any(|it| it.name() == name);
+        let unknown: Vec<_> = given.keys().filter(|name| !is_known(name)).collect();
         if !unknown.is_empty() {
-            let more = self.remaining.len() - unknown.len();
+            let known: Vec<_> = declarations.iter().map(|it| it.name()).collect();
+            let named =
+                unknown.iter().take(MAX_NAMED).map(|name| UntrustedText::truncated(name, MAX_SHOWN).to_string());
+            let more = unknown.len().saturating_sub(MAX_NAMED);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let (unknown, known) = (unknown.join(", "), self.known.join(", "));
-            self.faults.push(format!("{unknown}{more}: there is no such argument; there are {known}"));
+            let named = named.collect::<Vec<_>>().join(", ");
+            errors.push(format!("{named}{more}: unknown; the arguments are {}", known.join(", ")));
         }
-        read.filter(|_| self.faults.is_empty()).ok_or_else(|| nothing_sent(self.tool, Fault::Arguments(self.faults)))
+        if errors.is_empty() { Ok(Self(given)) } else { Err(NotSent::InvalidArguments(errors)) }
+    }
+
+    /// The value of a declared argument; `None` if it is absent.
+    pub(super) fn get<T: ArgumentType>(&self, argument: &Argument<T>) -> Option<T> {
+        self.0.get(argument.name).and_then(|value| T::parse(value).ok())
     }
 }
 
-fn nothing_sent(tool: ToolName, fault: Fault) -> ToolError {
-    tracing::info!(%fault, "nothing sent");
-    ToolError { fault, circumstances: Circumstances::of(tool) }
+fn error_in(declaration: &dyn Declaration, value: Option<&Value>) -> Option<String> {
+    let name = declaration.name();
+    match (value, declaration.required()) {
+        (None, None) => None,
+        (None, Some(allowed)) => Some(format!("{name}: missing; it must be {allowed}")),
+        (Some(value), _) => {
+            declaration.check(value).err().map(|error| format!("{name}: {error}; sent: {}", shown(value)))
+        }
+    }
 }
 
-fn repeated(value: &Value) -> String {
+fn shown(value: &Value) -> String {
     match value.as_str() {
-        Some(text) => UntrustedText::truncated(text, REPEATED).quoted(),
-        None => UntrustedText::truncated(&value.to_string(), REPEATED).to_string(),
+        Some(text) => UntrustedText::truncated(text, MAX_SHOWN).quoted(),
+        None => UntrustedText::truncated(&value.to_string(), MAX_SHOWN).to_string(),
     }
 }

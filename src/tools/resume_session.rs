@@ -1,86 +1,90 @@
-//! The tool that this project exists for: `POST /api/v1/sessions/{session_id}/resume`, as an agent calls it.
+//! The tool that this project exists for: `POST /api/v1/sessions/{session_id}/resume`.
 //!
-//! Its input mirrors the endpoint: the path parameter and the three optional headers.
+//! Its arguments mirror the endpoint: the path parameter and the three optional headers.
 
 use rmcp::model::JsonObject;
-use schemars::JsonSchema;
-use serde_json::{Value, json};
 
-use super::{CaptureLink, LinkCall, Setup, ToolError, ToolName, arguments::Arguments, definition::Parts, schema};
-use crate::call::Caller;
-use crate::verifa::{ApiVersion, KeyInflection, LinkEndpoint};
+use super::{
+    CallFailed, Tool, ToolSettings,
+    arguments::{Argument, Arguments, Declaration, KEY_INFLECTION, SESSION_ID, VERIFA_VERSION, idempotency_key},
+    confirmation::Question,
+    link_result::{LinkResult, LinkTool},
+    resumability::LIKELY_REJECTION,
+    schema,
+};
+use crate::{
+    call::{CallContext, Effect, OutcomePhrases, Phrases, ToolSpec, Toolset},
+    verifa::{self, ApiResponse, CaptureLink, IdempotencyKey},
+};
 
-const DESCRIPTION: &str = "Brings a stuck Verifa identity verification back to life: gives an expired or abandoned \
-    session a fresh capture link and QR code, keeping the person's progress. Use it when somebody's verification link \
-    has expired or no longer works. Completed or redacted sessions cannot be resumed.\n\
-    The link works once and dies after about 20 minutes. Pass capture_url on whole and unchanged, to the person being \
-    verified and nobody else; never open or fetch it yourself. If it dies again, call again without the old \
-    idempotency_key.";
+pub struct ResumeSession;
 
-/// What an agent may send.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[expect(dead_code, reason = "describes the arguments; `read` takes them")]
-struct Input {
-    /// Session ID (ses_*).
-    #[schemars(schema_with = "schema::session_id")]
-    session_id: String,
-    /// Leave out, or a new unique key: the same key repeats the first answer, old link included, for 24 hours.
-    #[schemars(default, skip_serializing_if = "Option::is_none", schema_with = "schema::idempotency_key")]
-    idempotency_key: Option<String>,
-    /// API version date; normally left out.
-    #[schemars(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "String",
-        regex(pattern = r"^\d{4}-\d{2}-\d{2}$"),
-        example = &"2026-01-01"
-    )]
-    verifa_version: Option<String>,
-    /// Casing of the answer's keys: snake (capture_url), camel (captureUrl) or kebab (capture-url).
-    #[schemars(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "String",
-        extend("enum" = KeyInflection::ALL.map(KeyInflection::as_str))
-    )]
-    key_inflection: Option<String>,
-}
+const LINK: LinkTool = LinkTool { name: ResumeSession::SPEC.name, done: "was resumed", id_field: "id" };
 
-pub(super) fn parts(setup: &Setup) -> Parts {
-    let mut input = schema::input::<Input>();
-    let defaults = [
-        ("verifa_version", setup.verifa_version.as_ref().map(ApiVersion::as_str)),
-        ("key_inflection", Some(setup.key_inflection.as_str())),
-    ];
-    for (name, default) in defaults {
-        if let (Some(Value::Object(property)), Some(default)) =
-            (input.get_mut("properties").and_then(|all| all.get_mut(name)), default)
-        {
-            property.insert("default".to_owned(), json!(default));
+const IDEMPOTENCY_KEY: Argument<IdempotencyKey> = idempotency_key(
+    "Omit or use a new unique key: a used key returns its first response, old link included, for 24 hours.",
+);
+
+impl Tool for ResumeSession {
+    const SPEC: &'static ToolSpec = &ToolSpec {
+        name: "resume_session",
+        title: "Resume a Verifa session",
+        description: "Resumes a stuck Verifa identity verification: creates a new capture link and QR code for an expired \
+            or abandoned session, keeping the person's progress. Use it when someone's verification link has expired or no \
+            longer works. Completed or redacted sessions cannot be resumed.\n\
+            The link works once and expires after about 20 minutes. Send capture_url complete and unchanged, only to the \
+            person being verified; never open or fetch it yourself. If it expires again, call again without the old \
+            idempotency_key.",
+        instruction: "resume_session creates a new link.",
+        toolset: Toolset::Resume,
+        effect: Effect::CreatesLink,
+        scope: "sessions:write",
+        outcome: "resumed",
+        phrases: Phrases {
+            action: "resume session",
+            ability: "resume sessions",
+            done: "resumed the session",
+            withheld: "the new link is",
+            likely_reason: LIKELY_REJECTION,
+            outcome: Some(OutcomePhrases {
+                not_done: "The session was not resumed",
+                maybe_done: "The session may have been resumed",
+                and_maybe_done: "may have resumed the session",
+                probably_done: "The session was probably resumed",
+            }),
+        },
+    };
+
+    const ARGUMENTS: &'static [&'static dyn Declaration] =
+        &[&SESSION_ID, &IDEMPOTENCY_KEY, &VERIFA_VERSION, &KEY_INFLECTION];
+
+    type Endpoint = verifa::ResumeSession;
+    type Output = LinkResult;
+
+    fn output_schema(settings: &ToolSettings) -> JsonObject {
+        schema::in_every_casing(LinkResult::schema(LINK, settings))
+    }
+
+    fn endpoint(arguments: &Arguments) -> Option<Self::Endpoint> {
+        Some(verifa::ResumeSession { session_id: arguments.get(&SESSION_ID)? })
+    }
+
+    fn question(endpoint: &Self::Endpoint) -> Question {
+        Question {
+            title: format!("Resume the Verifa session {}?", endpoint.session_id),
+            consequence:
+                "The agent (tool resume_session) gets a new link with which a person continues this verification. \
+                An older link may stop working."
+                    .to_owned(),
         }
     }
-    Parts {
-        title: "Resume a Verifa session",
-        description: DESCRIPTION,
-        input,
-        output: CaptureLink::schema_of_resumed(setup.qr),
-    }
-}
 
-/// Reads a call's arguments.
-///
-/// # Errors
-/// Where the caller may not use the tool, and every argument that is not valid.
-pub fn read(arguments: JsonObject, setup: &Setup, caller: &Caller) -> Result<LinkCall, ToolError> {
-    let mut arguments = Arguments::of(ToolName::ResumeSession, arguments, caller)?;
-    let session_id = arguments.required("session_id");
-    let idempotency_key = arguments.optional("idempotency_key");
-    let verifa_version = arguments.optional("verifa_version");
-    let key_inflection = arguments.optional("key_inflection");
-    let session_id = arguments.finish(session_id)?;
-    Ok(LinkCall::new(session_id, LinkEndpoint::Resume, setup)
-        .with_idempotency_key(idempotency_key)
-        .with_version(verifa_version)
-        .with_key_inflection(key_inflection.unwrap_or(setup.key_inflection)))
+    fn output(
+        response: ApiResponse<CaptureLink>,
+        _endpoint: &Self::Endpoint,
+        call: &CallContext<'_>,
+        settings: &ToolSettings,
+    ) -> Result<LinkResult, CallFailed> {
+        LinkResult::new(LINK, response, call, settings)
+    }
 }

@@ -1,6 +1,6 @@
-//! Where the API is: the base URL that requests are built on, and what counts as this computer.
+//! Where the API is: the base URL that requests are built on.
 //!
-//! The key goes wherever this points, so nothing but https is accepted, or plain http to loopback.
+//! The key is sent wherever this points, so it must be https, or plain http to loopback.
 
 use std::{fmt, str::FromStr};
 
@@ -35,7 +35,7 @@ impl BaseUrl {
     /// another endpoint.
     pub fn endpoint(&self, segments: &[&str]) -> Url {
         let mut url = self.0.clone();
-        // Fails for URLs without a host alone, and those are refused when the base is made.
+        // Fails only for URLs without a host, which are rejected when the base is parsed.
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(API_PATH.split('/').skip(1)).extend(segments);
         }
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_leak_the_key_is_refused() {
+    fn a_url_that_could_leak_the_key_is_rejected() {
         let cases = [
             ("api.withverifa.com", InvalidBaseUrl::NotAUrl),
             ("ftp://api.withverifa.com", InvalidBaseUrl::NotAUrl),
@@ -119,8 +119,8 @@ mod tests {
             ("https://api.withverifa.com/?a=b", InvalidBaseUrl::Decorated),
             ("https://api.withverifa.com/#a", InvalidBaseUrl::Decorated),
         ];
-        for (text, fault) in cases {
-            assert_eq!(text.parse::<BaseUrl>(), Err(fault), "{text}");
+        for (text, error) in cases {
+            assert_eq!(text.parse::<BaseUrl>(), Err(error), "{text}");
         }
     }
 

@@ -1,63 +1,73 @@
-//! What a capture is about: the session's id, the link that a person opens, and the QR code of that link.
+//! What a link endpoint responds with: the session's id, the link that a person opens, and the QR code of that link.
 //!
-//! Whoever holds the link can act as the applicant, so the link and the picture never show in `Debug`; the methods
-//! named `expose…` are the only ways to them.
+//! Whoever holds the link can act as the applicant, so link and QR code never show in `Debug`; only the methods named
+//! `expose…` return them.
 
 use std::{fmt, str::FromStr};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::Value;
 use url::Url;
 
+use super::{
+    BodyError, DateTime,
+    text::{InvalidText, Rule, Text, allowed},
+};
 use crate::{
     hosts::{has_user_info, is_loopback},
-    untrusted::SECRET_PREFIXES,
+    untrusted::{SECRET_PREFIXES, UntrustedText},
 };
 
 /// A session's id, safe to be one segment of a URL's path.
 ///
-/// The reference page writes `ses_*`, some guides `session_…`; no prefix is insisted on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionId(String);
+/// The reference page writes `ses_*`, some guides `session_…`; no prefix is required.
+pub type SessionId = Text<SessionIdRule>;
+
+pub struct SessionIdRule;
+
+impl Rule for SessionIdRule {
+    const ALLOWED: &'static str = "1 to 128 characters of A-Z, a-z, 0-9, _ and -, for example ses_abc123";
+
+    fn check(text: &str) -> Result<(), InvalidText> {
+        if SECRET_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
+            return Err(InvalidText::Secret("the session's id, for example ses_abc123"));
+        }
+        let is_safe = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+        allowed::<Self>(is_safe && (1..=SessionId::MAX_LENGTH).contains(&text.len()))
+    }
+}
 
 impl SessionId {
-    /// The longest id, in characters. Verifa documents none.
-    pub const MAX_LENGTH: usize = 128;
-    /// What an id may be, in words.
-    pub const ALLOWED: &str = "1 to 128 characters of A-Z, a-z, 0-9, _ and -, for example ses_abc123";
-
-    /// The id as it is sent.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+    /// In characters. Verifa documents no limit.
+    pub(crate) const MAX_LENGTH: usize = 128;
 }
 
-impl fmt::Display for SessionId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
+/// A new capture link: the fields that both link endpoints respond with.
+#[derive(Debug, Clone)]
+pub struct CaptureLink {
+    pub(crate) session_id: SessionId,
+    /// Usually `pending`. The documentation lists no values, so it is text.
+    pub(crate) status: UntrustedText,
+    pub(crate) capture_url: CaptureUrl,
+    pub(crate) expires_at: DateTime,
+    /// `None` where the field is null or holds no picture that can be used.
+    pub(crate) qr_code: Option<QrCode>,
 }
 
-/// Text that is no session id; says what one looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidSessionId {
-    /// Too long, or a character that is not safe in a path.
-    #[error("must be {}", SessionId::ALLOWED)]
-    Unsafe,
-    /// A key or a capture token in the wrong place: ids are logged, and these must not be.
-    #[error("looks like an API key or a capture token; it must be the session's id, for example ses_abc123")]
-    Secret,
-}
-
-impl FromStr for SessionId {
-    type Err = InvalidSessionId;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let safe = (1..=Self::MAX_LENGTH).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-        if SECRET_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
-            return Err(InvalidSessionId::Secret);
-        }
-        safe.then(|| Self(text.to_owned())).ok_or(InvalidSessionId::Unsafe)
+impl CaptureLink {
+    /// Reads a response whose keys are in snake case; `id` is the field that holds the session's id.
+    ///
+    /// # Errors
+    /// Names the first field that is missing or invalid. Only the picture may be.
+    pub(super) fn read(body: &Value, id: &'static str) -> Result<Self, BodyError> {
+        let text = |field| body.get(field).and_then(Value::as_str).ok_or(BodyError::Field(field));
+        Ok(Self {
+            session_id: text(id)?.parse().map_err(|_| BodyError::Field(id))?,
+            status: UntrustedText::truncated(text("status")?, 64).non_empty().ok_or(BodyError::Field("status"))?,
+            capture_url: text("capture_url")?.parse().map_err(|_| BodyError::UnsafeLink)?,
+            expires_at: DateTime::read(text("expires_at")?).ok_or(BodyError::Field("expires_at"))?,
+            qr_code: text("qr_code_data_url").ok().and_then(QrCode::from_data_url),
+        })
     }
 }
 
@@ -66,11 +76,11 @@ impl FromStr for SessionId {
 pub struct CaptureUrl(String);
 
 impl CaptureUrl {
-    /// The longest link, in characters; its QR code still fits. Verifa documents none.
-    pub const MAX_LENGTH: usize = 2_000;
+    /// In characters; the QR code of such a link still fits. Verifa documents no limit.
+    const MAX_LENGTH: usize = 2_000;
 
-    /// The whole link, exactly as Verifa gave it.
-    pub fn expose(&self) -> &str {
+    /// The whole link, exactly as Verifa sent it.
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -81,8 +91,8 @@ impl fmt::Debug for CaptureUrl {
     }
 }
 
-/// Text that must not be handed out as a capture link: not https (plain http only to this computer), with user
-/// information, with characters that no URL holds, or too long.
+/// Text that must not be returned as a capture link: not https (plain http only to this computer), with user
+/// information, with characters that do not belong into a URL, or too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a safe link")]
 pub struct UnsafeCaptureUrl;
@@ -105,7 +115,7 @@ fn is_plain(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
 }
 
-/// The QR code that Verifa drew of a capture link: a PNG, kept as the data URL that it came in.
+/// The QR code of a capture link: a PNG, kept as the data URL that it came in.
 #[derive(Clone, PartialEq, Eq)]
 pub struct QrCode(String);
 
@@ -113,9 +123,9 @@ impl QrCode {
     const DATA_URL: &str = "data:image/png;base64,";
     const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
     /// The largest picture that is accepted, in bytes.
-    pub const MAX_SIZE: usize = 64 * 1024;
+    const MAX_SIZE: usize = 64 * 1024;
 
-    /// Reads `data:image/png;base64,…`; `None` where it is not a PNG of at most [`Self::MAX_SIZE`] bytes.
+    /// Reads `data:image/png;base64,…`; `None` where it is not a PNG of at most 64 KiB.
     pub fn from_data_url(data_url: &str) -> Option<Self> {
         let base64 = data_url.strip_prefix(Self::DATA_URL)?;
         if base64.len() > Self::MAX_SIZE.div_ceil(3) * 4 {
@@ -125,7 +135,7 @@ impl QrCode {
         (png.starts_with(Self::PNG_SIGNATURE) && png.len() <= Self::MAX_SIZE).then(|| Self(data_url.to_owned()))
     }
 
-    /// Wraps a picture that was drawn here.
+    /// Wraps a picture that this program drew.
     pub(crate) fn from_png(png: &[u8]) -> Self {
         let mut data_url = Self::DATA_URL.to_owned();
         BASE64_STANDARD.encode_string(png, &mut data_url);
@@ -133,17 +143,17 @@ impl QrCode {
     }
 
     /// The PNG in base64.
-    pub fn expose_base64(&self) -> &str {
+    pub(crate) fn expose_base64(&self) -> &str {
         self.0.strip_prefix(Self::DATA_URL).unwrap_or_default()
     }
 
     /// The PNG as a data URL.
-    pub fn expose_data_url(&self) -> &str {
+    pub(crate) fn expose_data_url(&self) -> &str {
         &self.0
     }
 
     /// The PNG itself.
-    pub fn expose_png(&self) -> Vec<u8> {
+    pub(crate) fn expose_png(&self) -> Vec<u8> {
         BASE64_STANDARD.decode(self.expose_base64()).unwrap_or_default()
     }
 }
@@ -165,8 +175,23 @@ mod tests {
         for id in ["ses_abc123", "session_1", "a", "A-Z_09", "ses_stok_1", &"x".repeat(128)] {
             assert!(id.parse::<SessionId>().is_ok(), "{id}");
         }
-        for id in ["", "../x", "a/b", "a b", "a%2e", "ses_é", "a\n", "vk_live_abc", "tok_abc", &"x".repeat(129)] {
+        for id in [
+            "",
+            "../x",
+            "a/b",
+            "a b",
+            "a%2e",
+            "ses_é",
+            "a\nb",
+            "ses_\u{200b}1",
+            "vk_live_abc",
+            "tok_abc",
+            &"x".repeat(129),
+        ] {
             assert!(id.parse::<SessionId>().is_err(), "{id}");
+        }
+        for id in [" ses_1", "ses_1\n", "\u{a0}ses_1 "] {
+            assert_eq!(id.parse::<SessionId>().unwrap().as_str(), "ses_1", "{id:?}");
         }
     }
 
@@ -232,10 +257,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_session_id_is_kept_as_it_is_or_refused(text in any::<String>()) {
+        fn a_session_id_is_kept_without_white_space_around_it_or_rejected(text in any::<String>()) {
             if let Ok(id) = text.parse::<SessionId>() {
-                prop_assert_eq!(id.as_str(), &text);
-                prop_assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'));
+                prop_assert_eq!(id.as_str(), text.trim());
+                prop_assert!(text.trim().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'));
             }
         }
 

@@ -1,67 +1,68 @@
-//! The API's client: sends one request for one call, repeats it where that helps, and reads what comes back.
+//! The client of Verifa's API: sends a request, retries it where that helps, and reads the response.
 //!
-//! It never follows a redirect (the key would go along), never reads more than a mebibyte, and never logs a URL, a
-//! header or a body.
+//! It never follows a redirect (the key would be sent elsewhere), never reads more than a mebibyte, and never logs a URL,
+//! a header or a body.
 
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use reqwest::{
-    Certificate, Method, Request, Response, Url,
-    header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER},
+    Certificate, Request, Response,
+    header::{ACCEPT, DATE, HeaderName, HeaderValue, RETRY_AFTER},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::{
     sync::Semaphore,
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
 use super::{
-    ApiKey, ApiResponse, ApiVersion, BaseUrl, BodyError, Error, ErrorResponse, Failure, FreshLink, KeyInflection,
-    LinkEndpoint, LinkRequest, RateLimits, Session, SessionId, SessionPage, SessionSearch,
-    retry::{self, Decision, Progress, SHORTEST_ATTEMPT},
-    transport_error, wire,
+    ApiKey, ApiResponse, BaseUrl, BodyError, Endpoint, Error, ErrorResponse, Failure, KeyInflection, RequestHeaders,
+    retry::{self, RetryDecision, RetryState, SHORTEST_ATTEMPT},
+    wire,
 };
-
 use crate::http_client::{HttpClient, HttpClientSettings};
 
 /// How long a client is given to make its first call before a connection is opened ahead of it.
 const PRECONNECT_DELAY: Duration = Duration::from_millis(50);
 
-/// The largest answer that is read, in bytes.
+/// The largest body that is read, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
 
-/// What a client is made of.
+/// The share of an attempt's time that reading the body of an error response may take.
+const ERROR_BODY_SHARE: f64 = 0.25;
+
 #[derive(Debug, Clone)]
 pub struct ClientSettings {
-    /// Where the API is.
     pub base_url: BaseUrl,
     /// Certificate authorities to trust besides the system's.
     pub extra_authorities: Vec<Certificate>,
-    /// All attempts of one call together.
+    /// For all attempts of one call together.
     pub retry_budget: Duration,
-    /// Until a connection stands.
+    /// For establishing a connection.
     pub connect_timeout: Duration,
-    /// One attempt, from its first byte to the answer's last.
+    /// For one attempt, from its first byte to the response's last.
     pub attempt_timeout: Duration,
-    /// Requests at once.
+    /// Maximum concurrent requests.
     pub max_upstream: usize,
-    /// Whether a connection is opened ahead of the first request.
+    /// Whether to open a connection ahead of the first request.
     pub connect_ahead: bool,
 }
 
-/// A wait between two attempts.
+/// A retry that is about to happen.
 #[derive(Debug)]
-pub struct Wait {
+pub struct Retry {
     /// The attempt that failed, counted from 1.
-    pub attempt: u32,
-    /// Why it failed.
-    pub error: Error,
-    /// How long the wait is.
-    pub delay: Duration,
+    pub(crate) attempt: u32,
+    pub(crate) error: Error,
+    /// Until the next attempt.
+    pub(crate) delay: Duration,
 }
 
-/// Verifa's API. One for the process, whosever key a call is made with.
+/// Is told of each retry before its delay.
+pub type OnRetry<'a> = dyn Fn(&Retry) + Send + Sync + 'a;
+
+/// Verifa's API. One for the process, whichever key a request is sent with.
 #[derive(Debug)]
 pub struct Client {
     settings: ClientSettings,
@@ -70,7 +71,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that has not connected yet.
+    /// A client without a connection.
     pub fn new(settings: ClientSettings) -> Self {
         let attempt = settings.attempt_timeout.min(settings.retry_budget);
         let http = HttpClient::new(HttpClientSettings {
@@ -83,23 +84,18 @@ impl Client {
         Self { settings, http, permits }
     }
 
-    /// What this client was made of.
-    pub fn settings(&self) -> &ClientSettings {
-        &self.settings
-    }
-
     /// The proxy that requests go through, as `host:port`.
-    pub fn proxy(&self) -> Option<&str> {
+    pub(crate) fn proxy(&self) -> Option<&str> {
         self.http.proxy()
     }
 
-    /// Opens a connection ahead of the first request, so that its user need not wait for DNS and TLS. Nothing comes of it
-    /// where a request was sent before, the connection is not encrypted, or the settings say no.
-    pub async fn connect_ahead(&self) {
+    /// Opens a connection ahead of the first request, so that its user need not wait for DNS and TLS. Does nothing if a
+    /// request was sent before, the connection is not encrypted, or the settings say no.
+    pub(crate) async fn connect_ahead(&self) {
         if !self.settings.connect_ahead || !self.http.is_https() {
             return;
         }
-        // A call that comes at once opens its own; two handshakes would hold each other up.
+        // A call that comes at once opens its own; two handshakes would slow each other down.
         sleep(PRECONNECT_DELAY).await;
         if self.http.is_built() {
             return;
@@ -110,97 +106,18 @@ impl Client {
         tracing::debug!(opened = opened.is_ok_and(|response| response.is_ok()), "connection opened ahead");
     }
 
-    /// Makes a fresh link: `POST /api/v1/sessions/{session_id}/resume` or `…/generate-one-time-link`, repeated within the
-    /// budget.
-    ///
-    /// `on_wait` is told of each wait, and given at most that wait's time. Dropping the future stops the request.
+    /// Sends a request, and retries it within the budget. Dropping the future stops it.
     ///
     /// # Errors
-    /// The last attempt's error, and whether the link may have been made all the same.
-    pub async fn fresh_link<F: Future<Output = ()>>(
+    /// The last attempt's error, and whether the request may have taken effect.
+    pub(crate) async fn send<E: Endpoint>(
         &self,
         key: &ApiKey,
-        asked: &LinkRequest,
-        on_wait: impl Fn(Wait) -> F,
-    ) -> Result<ApiResponse<FreshLink>, Failure> {
-        let (path, body, read): (_, _, fn(&Value) -> _) = match asked.endpoint {
-            LinkEndpoint::Resume => ("resume", None, FreshLink::read_resumed),
-            LinkEndpoint::OneTimeLink { expires_in_minutes } => {
-                let body = json!({ (wire::EXPIRES_IN_MINUTES): expires_in_minutes });
-                (wire::GENERATE_ONE_TIME_LINK, Some(body), FreshLink::read_one_time)
-            }
-        };
-        let url = self.settings.base_url.endpoint(&["sessions", asked.session_id.as_str(), path]);
-        let mut request = request(Method::POST, url, key, asked.key_inflection, asked.verifa_version.as_ref());
-        set_header(&mut request, wire::IDEMPOTENCY_KEY, asked.idempotency_key.as_str());
-        match body {
-            // Some gateways refuse a POST that does not say that it has no body.
-            None => set_header(&mut request, CONTENT_LENGTH.as_str(), "0"),
-            Some(body) => {
-                set_header(&mut request, CONTENT_TYPE.as_str(), "application/json");
-                *request.body_mut() = Some(body.to_string().into());
-            }
-        }
-        self.repeat(&request, read, on_wait).await
-    }
-
-    /// Looks at a session: `GET /api/v1/sessions/{session_id}`, repeated within the budget.
-    ///
-    /// # Errors
-    /// The last attempt's error.
-    pub async fn session<F: Future<Output = ()>>(
-        &self,
-        key: &ApiKey,
-        session_id: &SessionId,
-        verifa_version: Option<&ApiVersion>,
-        on_wait: impl Fn(Wait) -> F,
-    ) -> Result<ApiResponse<Session>, Failure> {
-        let url = self.settings.base_url.endpoint(&["sessions", session_id.as_str()]);
-        let request = request(Method::GET, url, key, KeyInflection::Snake, verifa_version);
-        let read = |body: &Value| match Session::read(body)? {
-            session if session.id == *session_id => Ok(session),
-            _ => Err(BodyError::OtherSession),
-        };
-        self.repeat(&request, read, on_wait).await
-    }
-
-    /// Finds sessions: `GET /api/v1/sessions`, repeated within the budget.
-    ///
-    /// # Errors
-    /// The last attempt's error.
-    pub async fn sessions<F: Future<Output = ()>>(
-        &self,
-        key: &ApiKey,
-        search: &SessionSearch,
-        verifa_version: Option<&ApiVersion>,
-        on_wait: impl Fn(Wait) -> F,
-    ) -> Result<ApiResponse<SessionPage>, Failure> {
-        let mut url = self.settings.base_url.endpoint(&["sessions"]);
-        url.query_pairs_mut().extend_pairs(search.parameters());
-        let request = request(Method::GET, url, key, KeyInflection::Snake, verifa_version);
-        self.repeat(&request, |body: &Value| SessionPage::read(body, search.limit), on_wait).await
-    }
-
-    /// Asks what the key may do: `GET /api/v1/rate-limits`, once.
-    ///
-    /// # Errors
-    /// Why there is no usable answer.
-    pub async fn rate_limits(
-        &self,
-        key: &ApiKey,
-        verifa_version: Option<&ApiVersion>,
-    ) -> Result<ApiResponse<RateLimits>, Error> {
-        let url = self.settings.base_url.endpoint(&["rate-limits"]);
-        let request = request(Method::GET, url, key, KeyInflection::Snake, verifa_version);
-        self.attempt(&request, Instant::now() + self.settings.attempt_timeout, RateLimits::read).await
-    }
-
-    async fn repeat<T, F: Future<Output = ()>>(
-        &self,
-        request: &Request,
-        read: impl Fn(&Value) -> Result<T, BodyError> + Copy,
-        on_wait: impl Fn(Wait) -> F,
-    ) -> Result<ApiResponse<T>, Failure> {
+        headers: &RequestHeaders,
+        endpoint: &E,
+        on_retry: &OnRetry<'_>,
+    ) -> Result<ApiResponse<E::Response>, Failure> {
+        let request = self.request(headers, endpoint);
         let budget = self.settings.retry_budget;
         let started = Instant::now();
         let mut attempts = 0;
@@ -208,35 +125,55 @@ impl Client {
         let mut earlier = None;
         loop {
             attempts += 1;
-            let error = match self.attempt(request, started + budget, read).await {
-                Ok(answer) => return Ok(ApiResponse { attempts, ..answer }),
+            let error = match self.attempt(key, &request, endpoint, started + budget).await {
+                Ok(response) => return Ok(ApiResponse { attempts, ..response }),
                 Err(error) => error,
             };
             let elapsed = started.elapsed();
-            let progress =
-                Progress { attempts, elapsed, outcome_unknown, shortest_attempt: self.shortest_attempt(&error) };
+            let state =
+                RetryState { attempts, elapsed, outcome_unknown, shortest_attempt: self.shortest_attempt(&error) };
             outcome_unknown |= error.outcome_unknown();
-            match retry::decide(&error, progress, budget, fastrand::f64()) {
-                Decision::Stop => {
-                    let telling = earlier.filter(|_| self.says_only_that_time_is_up(&error));
-                    let (error, last) = (telling.unwrap_or_else(|| error.clone()), error);
-                    return Err(Failure { error, last, attempts, elapsed, outcome_unknown: outcome_unknown });
+            match retry::decide(&error, state, budget, fastrand::f64()) {
+                RetryDecision::GiveUp => {
+                    let informative = earlier.filter(|_| self.was_cut_short(&error));
+                    let (error, last) = (informative.unwrap_or_else(|| error.clone()), error);
+                    return Err(Failure { error, last, attempts, elapsed, outcome_unknown });
                 }
-                Decision::WaitFor(delay) => {
-                    tracing::info!(attempt = attempts, %error, wait_seconds = delay.as_secs_f64(), "will repeat");
-                    let end = Instant::now() + delay;
-                    // Whoever listens cannot hold the call up, nor make the future of all calls large.
-                    let told = Box::pin(on_wait(Wait { attempt: attempts, error: error.clone(), delay }));
-                    let _ = timeout_at(end, told).await;
-                    earlier = Some(error);
-                    sleep_until(end).await;
+                RetryDecision::RetryAfter(delay) => {
+                    tracing::info!(attempt = attempts, %error, delay_seconds = delay.as_secs_f64(), "will retry");
+                    let next = Instant::now() + delay;
+                    let retry = Retry { attempt: attempts, error, delay };
+                    on_retry(&retry);
+                    earlier = Some(retry.error);
+                    sleep_until(next).await;
                 }
             }
         }
     }
 
+    /// Sends a request once.
+    ///
+    /// # Errors
+    /// Why there is no usable response.
+    pub(crate) async fn send_once<E: Endpoint>(
+        &self,
+        key: &ApiKey,
+        headers: &RequestHeaders,
+        endpoint: &E,
+    ) -> Result<ApiResponse<E::Response>, Error> {
+        let deadline = Instant::now() + self.settings.attempt_timeout;
+        self.attempt(key, &self.request(headers, endpoint), endpoint, deadline).await
+    }
+
+    fn request(&self, headers: &RequestHeaders, endpoint: &impl Endpoint) -> Request {
+        let mut request = endpoint.request(&self.settings.base_url);
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.apply(request.headers_mut());
+        request
+    }
+
     /// Whether the end of the budget cut an attempt short, so that an earlier attempt's error says more.
-    fn says_only_that_time_is_up(&self, error: &Error) -> bool {
+    fn was_cut_short(&self, error: &Error) -> bool {
         match error {
             Error::TimedOut(limit) => *limit < self.settings.attempt_timeout,
             Error::Busy => true,
@@ -244,82 +181,61 @@ impl Client {
         }
     }
 
-    async fn attempt<T>(
+    async fn attempt<E: Endpoint>(
         &self,
+        key: &ApiKey,
         request: &Request,
+        endpoint: &E,
         deadline: Instant,
-        read: impl Fn(&Value) -> Result<T, BodyError> + Copy,
-    ) -> Result<ApiResponse<T>, Error> {
+    ) -> Result<ApiResponse<E::Response>, Error> {
         let http = self.http.get()?;
-        // A permit that is free is taken even at the last moment; one to wait for must leave time for the attempt.
+        // A free permit is taken even at the last moment; waiting for one must leave time for the attempt.
         let last_moment = deadline.checked_sub(SHORTEST_ATTEMPT).unwrap_or(deadline);
         let permit = timeout_at(last_moment, self.permits.acquire()).await;
         let _permit = permit.ok().and_then(Result::ok).ok_or(Error::Busy)?;
         let limit = self.settings.attempt_timeout.min(deadline.saturating_duration_since(Instant::now()));
         // A request whose body is in memory, or that has none, can always be cloned.
-        let request = request.try_clone().ok_or(Error::Interrupted)?;
+        let mut request = request.try_clone().ok_or(Error::Interrupted)?;
+        request.headers_mut().insert(wire::API_KEY, key.expose_header());
         let end = Instant::now() + limit;
         let response = timeout_at(end, http.execute(request)).await.map_err(|_| Error::TimedOut(limit))?;
-        let response = response.map_err(|error| transport_error::classify(&error, limit, self.proxy()))?;
-        self.read_answer(response, read, limit, end).await
+        let response = response.map_err(|error| Error::classify(&error, limit, self.proxy()))?;
+        self.read(response, endpoint, limit, end).await
     }
 
-    async fn read_answer<T>(
+    async fn read<E: Endpoint>(
         &self,
         mut response: Response,
-        read: impl Fn(&Value) -> Result<T, BodyError> + Copy,
+        endpoint: &E,
         limit: Duration,
         end: Instant,
-    ) -> Result<ApiResponse<T>, Error> {
+    ) -> Result<ApiResponse<E::Response>, Error> {
         let status = response.status();
         let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
         let date = header(DATE).and_then(|value| httpdate::parse_http_date(value).ok());
         let now = date.unwrap_or_else(SystemTime::now);
         let retry_after = header(RETRY_AFTER).and_then(|value| retry::read_retry_after(value, now));
         if !status.is_success() {
-            // The status says enough: an error's body is not worth a long wait, nor a repetition.
-            let enough = end.min(Instant::now() + limit.div_f64(4.0));
-            let body = timeout_at(enough, read_body(&mut response)).await.ok().and_then(Result::ok);
+            // The status says enough: an error's body is worth neither a long wait nor a retry.
+            let end = end.min(Instant::now() + limit.mul_f64(ERROR_BODY_SHARE));
+            let body = timeout_at(end, read_body(&mut response)).await.ok().and_then(Result::ok);
             let body = body.and_then(|body| parse(body).ok()).unwrap_or_default();
             return Err(Error::Status(ErrorResponse::read(status, &body, retry_after)));
         }
         let body = timeout_at(end, read_body(&mut response)).await.map_err(|_| Error::TimedOut(limit))?;
-        let body = body.map_err(|error| transport_error::classify(&error, limit, self.proxy()))?;
-        let value = parse(body).and_then(|body| read(&body)).map_err(|fault| Error::Unreadable { status, fault })?;
+        let body = body.map_err(|error| Error::classify(&error, limit, self.proxy()))?;
+        let value = parse(body).and_then(|body| endpoint.read(&body));
+        let value = value.map_err(|error| Error::Unreadable { status, error })?;
         let date = date.and_then(|date| Timestamp::try_from(date).ok());
         Ok(ApiResponse { value, status, attempts: 1, date, received: Timestamp::now() })
     }
 
-    /// The time that another attempt needs to be worth its while.
+    /// The time that another attempt needs to be worth trying.
     fn shortest_attempt(&self, error: &Error) -> Duration {
         match error {
             Error::Unreachable { .. } => self.http.connect_timeout().max(SHORTEST_ATTEMPT),
             _ => SHORTEST_ATTEMPT,
         }
-    }
-}
-
-fn request(
-    method: Method,
-    url: Url,
-    key: &ApiKey,
-    key_inflection: KeyInflection,
-    verifa_version: Option<&ApiVersion>,
-) -> Request {
-    let mut request = Request::new(method, url);
-    request.headers_mut().insert(wire::API_KEY, key.expose_header());
-    set_header(&mut request, ACCEPT.as_str(), "application/json");
-    set_header(&mut request, wire::KEY_INFLECTION, key_inflection.as_str());
-    if let Some(version) = verifa_version {
-        set_header(&mut request, wire::VERIFA_VERSION, version.as_str());
-    }
-    request
-}
-
-/// Sets a header to a value whose type has made sure that a header can carry it.
-fn set_header(request: &mut Request, name: &'static str, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        request.headers_mut().insert(name, value);
     }
 }
 
@@ -330,7 +246,7 @@ fn parse(body: Option<Vec<u8>>) -> Result<Value, BodyError> {
     Ok(KeyInflection::Snake.inflect_keys(value))
 }
 
-/// The whole body; `None` where it is larger than [`MAX_BODY`].
+/// The whole body; `None` if it is larger than [`MAX_BODY`].
 async fn read_body(response: &mut Response) -> reqwest::Result<Option<Vec<u8>>> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {

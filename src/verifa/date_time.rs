@@ -1,6 +1,6 @@
-//! Dates and times as Verifa writes them, read tolerantly and given out in the one form of RFC 3339.
+//! Dates and times as Verifa writes them, read tolerantly and written as in RFC 3339.
 //!
-//! A time without an offset is taken as UTC, which is an assumption. What cannot be read is refused, never guessed.
+//! A time without an offset is taken as UTC, which is an assumption. What cannot be read is rejected, never guessed.
 
 use jiff::{SignedDuration, Timestamp, civil, tz::Offset};
 

@@ -1,28 +1,49 @@
-//! An answer of Verifa's, whatever was asked for, with what came beside it.
+//! What an endpoint of Verifa's API is to the client: a request, and a way to read the response.
 //!
-//! Its times are measured by this computer's clock only where Verifa told none.
+//! An endpoint never holds the API key: the client adds it to each attempt.
 
 use jiff::Timestamp;
-use reqwest::StatusCode;
+use reqwest::{Request, StatusCode};
+use serde_json::Value;
 
-/// An answer and what came with it.
+use super::{BaseUrl, BodyError, SessionId};
+
+/// One request to Verifa's API.
+pub trait Endpoint: Send + Sync {
+    /// What a successful response is read into.
+    type Response;
+
+    /// The request without the key and the headers that all endpoints share.
+    fn request(&self, base_url: &BaseUrl) -> Request;
+
+    /// Reads a successful response, its keys in snake case.
+    ///
+    /// # Errors
+    /// When it is not what the documentation promises.
+    fn read(&self, body: &Value) -> Result<Self::Response, BodyError>;
+
+    /// The session that the request is about, if it is about one.
+    fn session_id(&self) -> Option<&SessionId> {
+        None
+    }
+}
+
+/// A successful response and what came with it.
 #[derive(Debug, Clone)]
 pub struct ApiResponse<T> {
-    /// What was asked for.
-    pub value: T,
-    /// The HTTP status, one of 2xx.
-    pub status: StatusCode,
-    /// How many requests it took.
-    pub attempts: u32,
-    /// The answer's `Date`, to compare other times of the answer with.
-    pub date: Option<Timestamp>,
-    /// This computer's time when the answer came.
-    pub received: Timestamp,
+    pub(crate) value: T,
+    /// One of 2xx.
+    pub(crate) status: StatusCode,
+    pub(crate) attempts: u32,
+    /// The response's `Date`, to compare other times of the response with.
+    pub(crate) date: Option<Timestamp>,
+    /// This computer's time when the response came.
+    pub(crate) received: Timestamp,
 }
 
 impl<T> ApiResponse<T> {
-    /// The clock that this answer's times are measured by: Verifa's own, else this computer's.
-    pub fn now(&self) -> Timestamp {
+    /// The clock that this response's times are measured by: Verifa's own, else this computer's.
+    pub(crate) fn now(&self) -> Timestamp {
         self.date.unwrap_or(self.received)
     }
 }

@@ -1,80 +1,90 @@
-//! The three optional headers of Verifa's endpoints, each a type that refuses a bad value when it is made.
+//! The three optional headers of Verifa's endpoints, each a type that refuses an invalid value when it is parsed.
 //!
 //! `Verifa-Version`, `Key-Inflection` and `Idempotency-Key`, as on the endpoint's reference page. They are parsed here
 //! and nowhere else, and hold no secret.
 
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use heck::{ToKebabCase, ToLowerCamelCase, ToSnakeCase};
+use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::Value;
+use strum::VariantArray;
 use uuid::Uuid;
 
-/// A value that a header cannot take; says what is allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be {0}")]
-pub struct InvalidHeader(&'static str);
+use super::{
+    text::{InvalidText, Rule, Text, allowed},
+    wire,
+};
 
-/// `Idempotency-Key`: the same key with the same parameters gives the original answer again for 24 hours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdempotencyKey(String);
+/// `Idempotency-Key`: the same key with the same parameters returns the original response again for 24 hours.
+pub type IdempotencyKey = Text<IdempotencyKeyRule>;
 
-impl IdempotencyKey {
-    /// The longest key, in characters (the endpoint's page: "<=255 characters").
-    pub const MAX_LENGTH: usize = 255;
-    /// What a key may be, in words.
-    pub const ALLOWED: &str = "1 to 255 visible ASCII characters, no spaces";
+/// 1 to 255 visible ASCII characters (the endpoint's page: "<=255 characters").
+pub struct IdempotencyKeyRule;
 
-    /// A key that nobody has used: a random UUID.
-    pub fn generate() -> Self {
-        Self(Uuid::new_v4().to_string())
-    }
+impl Rule for IdempotencyKeyRule {
+    const ALLOWED: &'static str = "1 to 255 visible ASCII characters, no spaces";
 
-    /// The key as it is sent.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    fn check(text: &str) -> Result<(), InvalidText> {
+        let length = 1..=IdempotencyKey::MAX_LENGTH;
+        allowed::<Self>(length.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()))
     }
 }
 
-impl FromStr for IdempotencyKey {
-    type Err = InvalidHeader;
+impl IdempotencyKey {
+    pub(crate) const MAX_LENGTH: usize = 255;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let allowed = (1..=Self::MAX_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        allowed.then(|| Self(text.to_owned())).ok_or(InvalidHeader(Self::ALLOWED))
+    /// A key that no one has used: a random UUID.
+    #[expect(clippy::expect_used, reason = "a UUID is visible ASCII")]
+    pub(crate) fn generate() -> Self {
+        Uuid::new_v4().to_string().parse().expect("a UUID")
     }
 }
 
 /// `Verifa-Version`: the date of an API version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiVersion(String);
+pub type ApiVersion = Text<ApiVersionRule>;
 
-impl ApiVersion {
-    /// What a version may be, in words.
-    pub const ALLOWED: &str = "a date of the form YYYY-MM-DD, for example 2026-01-01";
+/// A date in one form, `YYYY-MM-DD`.
+pub struct ApiVersionRule;
 
-    /// The version as it is sent.
-    pub fn as_str(&self) -> &str {
-        &self.0
+impl Rule for ApiVersionRule {
+    const ALLOWED: &'static str = "a date of the form YYYY-MM-DD, for example 2026-01-01";
+
+    fn check(text: &str) -> Result<(), InvalidText> {
+        // The calendar library reads other forms too (20260101, +002026-01-01); the length leaves this one.
+        let date = (text.len() == 10).then(|| text.parse::<jiff::civil::Date>().ok()).flatten();
+        allowed::<Self>(date.is_some_and(|date| date.to_string() == text))
     }
 }
 
-impl FromStr for ApiVersion {
-    type Err = InvalidHeader;
+/// The three optional headers of a request, as on the endpoint's page.
+#[derive(Debug, Clone, Default)]
+pub struct RequestHeaders {
+    /// Sent with requests that change something, the same in every attempt.
+    pub idempotency_key: Option<IdempotencyKey>,
+    /// `None` leaves the version to the one pinned to the key.
+    pub version: Option<ApiVersion>,
+    /// Always sent: an organization may have another default than the documented `snake`.
+    pub key_inflection: KeyInflection,
+}
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // The calendar library reads other forms too (20260101, +002026-01-01); the length leaves this one.
-        let date = (text.len() == 10).then(|| text.parse::<jiff::civil::Date>().ok()).flatten();
-        match date {
-            Some(date) if date.to_string() == text => Ok(Self(text.to_owned())),
-            _ => Err(InvalidHeader(Self::ALLOWED)),
+impl RequestHeaders {
+    pub(super) fn apply(&self, headers: &mut HeaderMap) {
+        let version = self.version.as_ref().map(|version| (wire::VERIFA_VERSION, version.as_str()));
+        let key = self.idempotency_key.as_ref().map(|key| (wire::IDEMPOTENCY_KEY, key.as_str()));
+        let inflection = Some((wire::KEY_INFLECTION, self.key_inflection.into()));
+        for (name, value) in [inflection, version, key].into_iter().flatten() {
+            // Each type has made sure that a header can carry its values.
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
         }
     }
 }
 
-/// `Key-Inflection`: the casing of the keys in an answer's body.
-///
-/// An organization may have another default than the documented `snake`, so the header is always sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// `Key-Inflection`: the casing of the keys in a response's body.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::Display, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum KeyInflection {
     /// `capture_url`
     #[default]
@@ -86,22 +96,16 @@ pub enum KeyInflection {
 }
 
 impl KeyInflection {
-    /// Every casing, in the order of the documentation.
-    pub const ALL: [Self; 3] = [Self::Snake, Self::Camel, Self::Kebab];
-    /// What an inflection may be, in words.
-    pub const ALLOWED: &str = "one of snake, camel, kebab";
+    /// What an inflection may be, as the rest of a sentence that begins with "must be".
+    pub(crate) const ALLOWED: &str = "one of snake, camel, kebab";
 
     /// The inflection as it is sent.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Snake => "snake",
-            Self::Camel => "camel",
-            Self::Kebab => "kebab",
-        }
+    pub(crate) fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// A key in this casing.
-    pub fn inflect(self, key: &str) -> String {
+    pub(crate) fn inflect(self, key: &str) -> String {
         match self {
             Self::Snake => key.to_snake_case(),
             Self::Camel => key.to_lower_camel_case(),
@@ -110,8 +114,8 @@ impl KeyInflection {
     }
 
     /// The value with all keys of its objects, at any depth, in this casing.
-    pub fn inflect_keys(self, value: Value) -> Value {
-        // The common case, since this casing was asked for: nothing is to be done, which is soon seen.
+    pub(crate) fn inflect_keys(self, value: Value) -> Value {
+        // Usual, since this casing was asked for, and quickly found out.
         if self == Self::Snake && is_snake(&value) { value } else { self.rename_keys(value) }
     }
 
@@ -126,7 +130,7 @@ impl KeyInflection {
     }
 }
 
-/// Whether all keys are snake case beyond doubt.
+/// Whether all keys are certainly snake case.
 fn is_snake(value: &Value) -> bool {
     let is_word =
         |word: &[u8]| !word.is_empty() && word.iter().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit());
@@ -138,17 +142,12 @@ fn is_snake(value: &Value) -> bool {
     }
 }
 
-impl fmt::Display for KeyInflection {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
-
 impl FromStr for KeyInflection {
-    type Err = InvalidHeader;
+    type Err = InvalidText;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|inflection| inflection.as_str() == text).ok_or(InvalidHeader(Self::ALLOWED))
+        let named = Self::VARIANTS.iter().find(|inflection| inflection.as_str() == text.trim());
+        named.copied().ok_or(InvalidText::NotAllowed(Self::ALLOWED))
     }
 }
 
@@ -176,7 +175,7 @@ mod tests {
         let snake = json!({"capture_url": "a_b", "qr_code_data_url": null, "nested": [{"status_code": 1}]});
         let camel = json!({"captureUrl": "a_b", "qrCodeDataUrl": null, "nested": [{"statusCode": 1}]});
         let kebab = json!({"capture-url": "a_b", "qr-code-data-url": null, "nested": [{"status-code": 1}]});
-        for (inflection, expected) in KeyInflection::ALL.into_iter().zip([&snake, &camel, &kebab]) {
+        for (inflection, expected) in KeyInflection::VARIANTS.iter().copied().zip([&snake, &camel, &kebab]) {
             assert_eq!(&inflection.inflect_keys(snake.clone()), expected);
             assert_eq!(KeyInflection::Snake.inflect_keys(expected.clone()), snake);
             assert_eq!(inflection.as_str().parse(), Ok(inflection));
@@ -199,6 +198,7 @@ mod tests {
 
         #[test]
         fn an_idempotency_key_is_kept_as_it_is_or_refused(text in any::<String>()) {
+            let text = text.trim();
             let allowed = (1..=255).contains(&text.len()) && text.bytes().all(|byte| (b'!'..=b'~').contains(&byte));
             prop_assert_eq!(text.parse::<IdempotencyKey>().is_ok(), allowed);
         }

@@ -1,9 +1,10 @@
-//! Verifa's REST API as a Rust client, a library in itself: it knows nothing of MCP, of tools or of settings.
+//! Verifa's REST API as a Rust client. It knows nothing of MCP, of tools or of settings.
 //!
-//! `client` sends and reads (through `http`), `retry` decides what is repeated, `fresh_link`, `session` and `rate_limits`
-//! are the endpoints; `credentials`, `headers`, `capture`, `base_url` and `outside_text` are values that refuse to be wrong.
+//! `client` sends the requests of `endpoint` and its implementations (`resume_session`, `generate_one_time_link`,
+//! `sessions`, `rate_limits`); `retry` decides what is retried; `error` and `error_response` say why there is no response.
+//! The rest are values that refuse to be invalid.
 
-pub mod wire;
+pub(crate) mod wire;
 
 mod base_url;
 mod capture;
@@ -12,21 +13,26 @@ mod credentials;
 mod date_time;
 mod endpoint;
 mod error;
-mod fresh_link;
+mod error_response;
+mod generate_one_time_link;
 mod headers;
 mod rate_limits;
+mod resume_session;
 mod retry;
-mod session;
-mod transport_error;
+mod sessions;
+mod text;
 
-pub use base_url::{BaseUrl, InvalidBaseUrl};
-pub use capture::{CaptureUrl, InvalidSessionId, QrCode, SessionId, UnsafeCaptureUrl};
-pub use client::{Client, ClientSettings, Wait};
-pub use credentials::{ApiKey, Environment, InvalidApiKey, UnknownEnvironment};
-pub use date_time::DateTime;
-pub use endpoint::ApiResponse;
-pub use error::{BodyError, ConnectError, Error, ErrorResponse, Failure};
-pub use fresh_link::{FreshLink, LinkEndpoint, LinkRequest};
-pub use headers::{ApiVersion, IdempotencyKey, InvalidHeader, KeyInflection};
-pub use rate_limits::RateLimits;
-pub use session::{InvalidSearch, SearchText, Session, SessionPage, SessionSearch, SessionStatus};
+pub use base_url::BaseUrl;
+pub use capture::{CaptureLink, QrCode, SessionId};
+pub use client::{Client, ClientSettings, OnRetry, Retry};
+pub use credentials::{ApiKey, Environment, InvalidApiKey};
+pub(crate) use date_time::DateTime;
+pub use endpoint::{ApiResponse, Endpoint};
+pub(crate) use error::{BodyError, ConnectError, Error, Failure};
+pub(crate) use error_response::ErrorResponse;
+pub(crate) use generate_one_time_link::GenerateOneTimeLink;
+pub use headers::{ApiVersion, IdempotencyKey, KeyInflection, RequestHeaders};
+pub(crate) use rate_limits::{GetRateLimits, RateLimits};
+pub use resume_session::ResumeSession;
+pub(crate) use sessions::{GetSession, ListSessions, SearchText, Session, SessionPage, SessionStatus};
+pub(crate) use text::InvalidText;

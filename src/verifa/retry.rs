@@ -1,7 +1,7 @@
-//! Whether a failed attempt is repeated, and after how long: one pure decision.
+//! Decides whether a failed attempt is retried, and after which delay. Pure.
 //!
-//! Repeated is what may pass by itself: connections that failed or broke, timeouts, 429 and 500, 502, 503, 504.
-//! Repeating is safe because every attempt of a call carries the same idempotency key.
+//! Transient errors are retried: failed or broken connections, timeouts, 429 and 500, 502, 503, 504. Retries are safe
+//! because every attempt of a call carries the same idempotency key.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,75 +9,75 @@ use reqwest::StatusCode;
 
 use super::{ConnectError, Error};
 
-/// The first backoff's upper end.
+/// Upper bound of the first backoff.
 const BASE: Duration = Duration::from_millis(250);
-/// The upper end of every later backoff.
+/// Upper bound of every later backoff.
 const CAP: Duration = Duration::from_secs(5);
 
-/// An attempt that gets less time could only leave its outcome open.
+/// An attempt with less time could only leave its outcome unknown.
 pub(super) const SHORTEST_ATTEMPT: Duration = Duration::from_millis(100);
 
-/// What comes after a failed attempt.
+/// What follows a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decision {
-    Stop,
-    WaitFor(Duration),
+pub(super) enum RetryDecision {
+    GiveUp,
+    RetryAfter(Duration),
 }
 
-/// What a call has behind it when an attempt fails.
+/// The state of a request when an attempt fails.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Progress {
-    /// Attempts so far, this one included.
+pub(super) struct RetryState {
+    /// Including the one that failed.
     pub(super) attempts: u32,
-    /// Time since the first attempt began.
+    /// Since the first attempt began.
     pub(super) elapsed: Duration,
-    /// Whether an earlier attempt may have been carried out.
+    /// Whether an earlier attempt may have taken effect.
     pub(super) outcome_unknown: bool,
     /// The time that another attempt needs.
     pub(super) shortest_attempt: Duration,
 }
 
-/// Decides after `error`. `jitter`, from 0 to 1, picks the place within the backoff (full jitter); the wait is never
-/// shorter than `Retry-After` and leaves the budget time for another attempt.
-pub(super) fn decide(error: &Error, progress: Progress, budget: Duration, jitter: f64) -> Decision {
-    if !is_repeated(error, progress.outcome_unknown) {
-        return Decision::Stop;
+/// Decides after `error`. `jitter`, from 0 to 1, scales the backoff (full jitter). The delay is never shorter than
+/// `Retry-After` and leaves time for another attempt within the budget.
+pub(super) fn decide(error: &Error, state: RetryState, budget: Duration, jitter: f64) -> RetryDecision {
+    if !is_transient(error, state.outcome_unknown) {
+        return RetryDecision::GiveUp;
     }
-    let doublings = progress.attempts.saturating_sub(1).min(16);
+    let doublings = state.attempts.saturating_sub(1).min(16);
     let backoff = BASE.saturating_mul(1 << doublings).min(CAP).mul_f64(jitter.clamp(0.0, 1.0));
-    let wait = backoff.max(asked_to_wait(error).unwrap_or_default());
-    let needed = progress.elapsed.saturating_add(wait).saturating_add(progress.shortest_attempt);
-    if needed > budget { Decision::Stop } else { Decision::WaitFor(wait) }
+    let delay = backoff.max(retry_after(error).unwrap_or_default());
+    let needed = state.elapsed.saturating_add(delay).saturating_add(state.shortest_attempt);
+    if needed > budget { RetryDecision::GiveUp } else { RetryDecision::RetryAfter(delay) }
 }
 
-fn is_repeated(error: &Error, outcome_unknown: bool) -> bool {
+fn is_transient(error: &Error, outcome_unknown: bool) -> bool {
     match error {
         Error::TimedOut(_) | Error::Interrupted => true,
-        Error::Unreachable { fault, .. } => match fault {
+        Error::Unreachable { error, .. } => match error {
             ConnectError::Dns | ConnectError::TimedOut | ConnectError::Refused | ConnectError::Tls => true,
             // A certificate does not change within seconds.
             ConnectError::UnknownAuthority | ConnectError::CertificateDate | ConnectError::CertificateName => false,
         },
-        Error::Status(refusal) => match refusal.status {
+        Error::Status(response) => match response.status {
             StatusCode::TOO_MANY_REQUESTS
             | StatusCode::INTERNAL_SERVER_ERROR
             | StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT => true,
-            // The earlier attempt of this very call may be the conflict.
+            // An earlier attempt of the same call may be the conflict.
             StatusCode::CONFLICT => outcome_unknown,
             _ => false,
         },
-        // The budget went by while waiting for a permit.
+        // The budget was spent waiting for a permit.
         Error::Busy => false,
-        // The same again would come back.
+        // Another attempt would fail alike.
         Error::Setup(_) | Error::Unreadable { .. } => false,
     }
 }
 
-fn asked_to_wait(error: &Error) -> Option<Duration> {
+fn retry_after(error: &Error) -> Option<Duration> {
     match error {
-        Error::Status(refusal) => refusal.retry_after,
+        Error::Status(response) => response.retry_after,
         _ => None,
     }
 }
@@ -86,7 +86,7 @@ fn asked_to_wait(error: &Error) -> Option<Duration> {
 pub(super) fn read_retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More seconds than fit are still a wait, never none.
+        // More seconds than fit still mean a long delay.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     let date = httpdate::parse_http_date(value).ok()?;
@@ -114,12 +114,12 @@ mod tests {
         Error::Status(ErrorResponse { status, code: None, detail: None, retry_after: retry_after.map(seconds) })
     }
 
-    fn unreachable(fault: ConnectError) -> Error {
-        Error::Unreachable { fault, proxy: None }
+    fn unreachable(error: ConnectError) -> Error {
+        Error::Unreachable { error, proxy: None }
     }
 
     #[test]
-    fn what_may_pass_by_itself_is_repeated_and_nothing_else() {
+    fn what_may_pass_by_itself_is_transient_and_nothing_else() {
         let cases = [
             (Error::TimedOut(seconds(10)), true),
             (Error::Interrupted, true),
@@ -132,7 +132,7 @@ mod tests {
             (unreachable(ConnectError::CertificateName), false),
             (Error::Setup(RootCertificatesError), false),
             (Error::Busy, false),
-            (Error::Unreadable { status: StatusCode::OK, fault: BodyError::NotJson }, false),
+            (Error::Unreadable { status: StatusCode::OK, error: BodyError::NotJson }, false),
             (status(301, None), false),
             (status(400, None), false),
             (status(401, None), false),
@@ -147,56 +147,56 @@ mod tests {
             (status(503, None), true),
             (status(504, None), true),
         ];
-        for (error, repeated) in cases {
-            let progress = Progress {
+        for (error, retried) in cases {
+            let state = RetryState {
                 attempts: 1,
                 elapsed: seconds(0),
                 outcome_unknown: false,
                 shortest_attempt: SHORTEST_ATTEMPT,
             };
-            let decision = decide(&error, progress, BUDGET, 1.0);
-            assert_eq!(decision != Decision::Stop, repeated, "{error}");
+            let decision = decide(&error, state, BUDGET, 1.0);
+            assert_eq!(decision != RetryDecision::GiveUp, retried, "{error}");
         }
     }
 
     #[test]
-    fn a_conflict_is_repeated_only_after_an_attempt_whose_outcome_is_unknown() {
-        for (outcome_unknown, expected) in [(false, Decision::Stop), (true, Decision::WaitFor(BASE))] {
-            let progress =
-                Progress { attempts: 1, elapsed: seconds(0), outcome_unknown, shortest_attempt: SHORTEST_ATTEMPT };
-            assert_eq!(decide(&status(409, None), progress, BUDGET, 1.0), expected);
+    fn a_conflict_is_transient_only_after_an_attempt_whose_outcome_is_unknown() {
+        for (outcome_unknown, expected) in [(false, RetryDecision::GiveUp), (true, RetryDecision::RetryAfter(BASE))] {
+            let state =
+                RetryState { attempts: 1, elapsed: seconds(0), outcome_unknown, shortest_attempt: SHORTEST_ATTEMPT };
+            assert_eq!(decide(&status(409, None), state, BUDGET, 1.0), expected);
         }
     }
 
     #[test]
-    fn the_wait_doubles_keeps_retry_after_and_stays_inside_the_budget() {
+    fn the_delay_doubles_keeps_retry_after_and_stays_within_the_budget() {
         let milliseconds = Duration::from_millis;
         let cases = [
             // attempts, elapsed, jitter, retry-after, expected
-            (1, 0, 1.0, None, Decision::WaitFor(milliseconds(250))),
-            (1, 0, 0.5, None, Decision::WaitFor(milliseconds(125))),
-            (1, 0, 0.0, None, Decision::WaitFor(milliseconds(0))),
-            (2, 0, 1.0, None, Decision::WaitFor(milliseconds(500))),
-            (4, 0, 1.0, None, Decision::WaitFor(milliseconds(2_000))),
-            (6, 0, 1.0, None, Decision::WaitFor(CAP)),
-            (u32::MAX, 0, 1.0, None, Decision::WaitFor(CAP)),
-            (1, 0, 0.0, Some(3), Decision::WaitFor(seconds(3))),
-            (6, 0, 1.0, Some(3), Decision::WaitFor(CAP)),
-            (1, 16, 0.0, Some(3), Decision::WaitFor(seconds(3))),
-            (1, 17, 0.0, Some(3), Decision::Stop),
-            (1, 0, 0.0, Some(20), Decision::Stop),
-            (1, 0, 0.0, Some(u64::MAX), Decision::Stop),
-            (9, 16, 1.0, None, Decision::Stop),
-            (1, 20, 0.0, None, Decision::Stop),
+            (1, 0, 1.0, None, RetryDecision::RetryAfter(milliseconds(250))),
+            (1, 0, 0.5, None, RetryDecision::RetryAfter(milliseconds(125))),
+            (1, 0, 0.0, None, RetryDecision::RetryAfter(milliseconds(0))),
+            (2, 0, 1.0, None, RetryDecision::RetryAfter(milliseconds(500))),
+            (4, 0, 1.0, None, RetryDecision::RetryAfter(milliseconds(2_000))),
+            (6, 0, 1.0, None, RetryDecision::RetryAfter(CAP)),
+            (u32::MAX, 0, 1.0, None, RetryDecision::RetryAfter(CAP)),
+            (1, 0, 0.0, Some(3), RetryDecision::RetryAfter(seconds(3))),
+            (6, 0, 1.0, Some(3), RetryDecision::RetryAfter(CAP)),
+            (1, 16, 0.0, Some(3), RetryDecision::RetryAfter(seconds(3))),
+            (1, 17, 0.0, Some(3), RetryDecision::GiveUp),
+            (1, 0, 0.0, Some(20), RetryDecision::GiveUp),
+            (1, 0, 0.0, Some(u64::MAX), RetryDecision::GiveUp),
+            (9, 16, 1.0, None, RetryDecision::GiveUp),
+            (1, 20, 0.0, None, RetryDecision::GiveUp),
         ];
         for (attempts, elapsed, jitter, retry_after, expected) in cases {
-            let progress = Progress {
+            let state = RetryState {
                 attempts,
                 elapsed: seconds(elapsed),
                 outcome_unknown: false,
                 shortest_attempt: SHORTEST_ATTEMPT,
             };
-            let decision = decide(&status(429, retry_after), progress, BUDGET, jitter);
+            let decision = decide(&status(429, retry_after), state, BUDGET, jitter);
             assert_eq!(decision, expected, "{attempts} {elapsed} {jitter} {retry_after:?}");
         }
     }
@@ -229,11 +229,11 @@ mod tests {
         }
 
         #[test]
-        fn every_wait_leaves_time_for_another_attempt(attempts in 1u32.., elapsed in 0u64..30, asked in proptest::option::of(any::<u64>()), jitter in 0.0..1.0f64) {
-            let progress = Progress { attempts, elapsed: seconds(elapsed), outcome_unknown: false, shortest_attempt: SHORTEST_ATTEMPT };
-            if let Decision::WaitFor(wait) = decide(&status(429, asked), progress, BUDGET, jitter) {
-                prop_assert!(seconds(elapsed) + wait + SHORTEST_ATTEMPT <= BUDGET);
-                prop_assert!(wait >= seconds(asked.unwrap_or_default()));
+        fn every_delay_leaves_time_for_another_attempt(attempts in 1u32.., elapsed in 0u64..30, asked in proptest::option::of(any::<u64>()), jitter in 0.0..1.0f64) {
+            let state = RetryState { attempts, elapsed: seconds(elapsed), outcome_unknown: false, shortest_attempt: SHORTEST_ATTEMPT };
+            if let RetryDecision::RetryAfter(delay) = decide(&status(429, asked), state, BUDGET, jitter) {
+                prop_assert!(seconds(elapsed) + delay + SHORTEST_ATTEMPT <= BUDGET);
+                prop_assert!(delay >= seconds(asked.unwrap_or_default()));
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Facts of Verifa's wire format that more than one place needs: header names, paths, error codes.
+//! Facts of Verifa's wire format that the client and the emulator both need: header names, paths, error codes.
 //!
-//! The client speaks them and the emulator answers them; nothing else is shared between the two. Sources: the
-//! endpoint's reference page and the API guides (docs.withverifa.com).
+//! Nothing else is shared between the two. Sources: the endpoint's reference page and the API guides
+//! (docs.withverifa.com).
 
 /// Where the REST API begins, below the host.
 pub const API_PATH: &str = "/api/v1";

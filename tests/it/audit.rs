@@ -228,7 +228,7 @@ async fn the_link_is_withheld_when_the_end_cannot_be_written() {
 }
 
 #[tokio::test]
-async fn a_failure_keeps_its_own_words_when_the_end_cannot_be_written() {
+async fn a_failure_keeps_its_own_text_when_the_end_cannot_be_written() {
     let refusal = Reply::error(404, "not_found", "Session not found");
     let upstream = Upstream::always([Reply::new(503, &["retry-after: 1"], ""), refusal]).await;
     let log = Log::new();
@@ -240,7 +240,7 @@ async fn a_failure_keeps_its_own_words_when_the_end_cannot_be_written() {
     assert!(text(&result).starts_with("Verifa knows no session ses_1"), "{result}");
     client.close_stdin();
     let (_, told) = client.end().await;
-    assert!(told.contains("ERROR") && told.contains("the audit log could not take a call's end"), "{told}");
+    assert!(told.contains("ERROR") && told.contains("the audit log could not record the end of a call"), "{told}");
 }
 
 #[tokio::test]

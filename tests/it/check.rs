@@ -20,7 +20,7 @@ async fn fault_of(environment: &[(&str, &str)]) -> String {
     let faults = findings["faults"].as_array().unwrap();
     assert_eq!(faults.len(), 1, "{findings}");
     let (fault, fix) = (faults[0]["fault"].as_str().unwrap(), faults[0]["fix"].as_str().unwrap());
-    assert!(text.contains(&format!("Fault: {fault}\n  Fix:   {fix}\n")), "{text}");
+    assert!(text.contains(&format!("Error: {fault}\n  Fix:   {fix}\n")), "{text}");
     format!("{fault} -> {fix}")
 }
 
@@ -40,7 +40,7 @@ async fn it_shows_what_a_good_key_may_do() {
     let tools = ["list_sessions", "get_session", "resume_session", "generate_one_time_link"];
     assert_eq!(findings["tools"], json!(tools));
     assert_eq!(findings["faults"], json!([]));
-    assert!(text.starts_with("All is well: Verifa answers and accepts the key.\n"), "{text}");
+    assert!(text.starts_with("Everything works: Verifa responds and accepts the key.\n"), "{text}");
     assert!(text.contains(" of 300 this minute"), "{text}");
 }
 
@@ -59,14 +59,14 @@ async fn it_names_each_fault_and_its_fix() {
 
     let retired = [("VERIFA_API_KEY", SANDBOX_KEY), ("VERIFA_API_VERSION", "2020-01-01")];
     let retired = fault_of(&[&retired[..], &[("VERIFA_API_URL", &emulator.url)]].concat()).await;
-    assert!(retired.starts_with("Verifa answered 400: \"API version 2020-01-01 has been retired"), "{retired}");
-    assert!(retired.ends_with("-> change VERIFA_API_VERSION, or leave it out"), "{retired}");
+    assert!(retired.starts_with("Verifa responded with 400: \"API version 2020-01-01 has been retired"), "{retired}");
+    assert!(retired.ends_with("-> change VERIFA_API_VERSION, or omit it"), "{retired}");
 
     let revoked = fault_of(&[("VERIFA_API_KEY", "vk_sandbox_revoked"), ("VERIFA_API_URL", &emulator.url)]).await;
     assert!(revoked.starts_with("the key was rejected (401)"), "{revoked}");
 
     let refused = fault_of(&[("VERIFA_API_KEY", SANDBOX_KEY), ("VERIFA_API_URL", "http://127.0.0.1:1")]).await;
-    assert!(refused.starts_with("could not reach Verifa: the connection was refused or cut"), "{refused}");
+    assert!(refused.starts_with("could not reach Verifa: the connection was refused or closed"), "{refused}");
 
     let unknown = fault_of(&[("VERIFA_API_KEY", SANDBOX_KEY), ("VERIFA_API_URL", "https://verifa.invalid")]).await;
     assert!(unknown.starts_with("could not reach Verifa: the host name has no address"), "{unknown}");
@@ -98,6 +98,6 @@ async fn it_tells_an_answer_that_is_not_verifas() {
     for reply in [Reply::new(200, &[], "<html>hotel</html>"), Reply::json(200, &json!({"hello": "world"}))] {
         let upstream = Upstream::always([reply]).await;
         let fault = fault_of(&[("VERIFA_API_KEY", SANDBOX_KEY), ("VERIFA_API_URL", &upstream.url)]).await;
-        assert!(fault.starts_with("an answer came, but not one of Verifa's API"), "{fault}");
+        assert!(fault.starts_with("there was a response, but not one of Verifa's API"), "{fault}");
     }
 }

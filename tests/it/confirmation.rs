@@ -178,14 +178,14 @@ async fn only_a_call_that_could_be_sent_and_writes_is_asked_about() {
     for (tool, arguments, words) in [
         ("get_session", json!({"session_id": "ses_1"}), "(404 not_found)"),
         ("list_sessions", json!({}), "(404 not_found)"),
-        ("resume_session", json!({"session_id": "../x"}), "The arguments are not valid"),
-        ("generate_one_time_link", json!({"session_id": "ses_1", "minutes": 5}), "The arguments are not valid"),
+        ("resume_session", json!({"session_id": "../x"}), "The arguments are invalid"),
+        ("generate_one_time_link", json!({"session_id": "ses_1", "minutes": 5}), "The arguments are invalid"),
     ] {
         let answer = client.request("tools/call", json!({"name": tool, "arguments": arguments})).await;
         assert!(text(&answer["result"]).contains(words), "{answer}");
     }
     for (environment, words) in
-        [([("", "")], "No Verifa API key"), ([("VERIFA_MCP_READ_ONLY", "true")], "switched off for you")]
+        [([("", "")], "No Verifa API key"), ([("VERIFA_MCP_READ_ONLY", "true")], "disabled for you")]
     {
         let environment = [&environment[..], &[ALWAYS]].concat();
         let environment: Vec<_> = environment.into_iter().filter(|(name, _)| !name.is_empty()).collect();
@@ -242,8 +242,8 @@ async fn a_client_that_leaves_without_an_answer_has_not_agreed() {
     asked(&mut client, resume("ses_1")).await;
     client.close_stdin();
     let answer = client.receive().await.expect("the call's answer before the end");
-    assert!(text(&answer["result"]).contains("before the user agreed, so nothing was sent"), "{answer}");
+    assert!(text(&answer["result"]).contains("before the user confirmed, so nothing was sent"), "{answer}");
     let (status, log) = client.end().await;
-    assert!(status.success() && log.contains("asking the user") && !log.contains("said yes"), "{log}");
+    assert!(status.success() && log.contains("asking the user") && !log.contains("consented"), "{log}");
     assert!(upstream.received().is_empty());
 }

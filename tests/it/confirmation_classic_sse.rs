@@ -102,43 +102,6 @@ async fn a_classic_stream_that_ends_before_its_answer_sends_nothing() {
     assert!(upstream.received().is_empty());
 }
 
-/// One call at a time for each caller.
-const ONE_CALL: (&str, &str) = ("VERIFA_MCP_MAX_UPSTREAM", "4");
-
-#[tokio::test]
-async fn while_the_user_is_asked_their_caller_may_go_on() {
-    let upstream = Upstream::always([Reply::resumed()]).await;
-    let server = HttpServer::of_api(&upstream.url, &[ALWAYS, ONE_CALL]).await;
-    let mut stream = Stream::open(&server).await;
-    let questions = [stream.asked().await, stream.asked().await];
-    stream.send(&json!({"jsonrpc": "2.0", "id": "ping", "method": "ping"})).await;
-    assert_eq!(stream.message().await["id"], "ping");
-    let list = json!({"jsonrpc": "2.0", "id": 3, "method": "tools/list"});
-    assert_eq!(server.post("/mcp", &list).bearer_auth(SANDBOX_KEY).send().await.unwrap().status(), 200);
-    for question in &questions {
-        stream.send(&json!({"jsonrpc": "2.0", "id": question["id"], "result": yes()})).await;
-        assert_eq!(stream.message().await["result"]["isError"], false);
-    }
-}
-
-#[tokio::test]
-async fn after_the_yes_a_call_waits_for_a_place_again() {
-    let upstream = Upstream::always([Reply::resumed().late()]).await;
-    let server = HttpServer::of_api(&upstream.url, &[ALWAYS, ONE_CALL]).await;
-    let mut stream = Stream::open(&server).await;
-    let mut questions = Vec::new();
-    for _ in 0..4 {
-        questions.push(stream.asked().await);
-    }
-    for question in &questions {
-        stream.send(&json!({"jsonrpc": "2.0", "id": question["id"], "result": yes()})).await;
-    }
-    for _ in &questions {
-        assert_eq!(stream.message().await["result"]["isError"], false);
-    }
-    assert_eq!((upstream.received().len(), upstream.most_at_once()), (4, 1));
-}
-
 #[tokio::test]
 async fn a_server_that_stops_waits_for_no_answer_and_says_that_nothing_was_sent() {
     let upstream = Upstream::always([Reply::resumed()]).await;
@@ -147,7 +110,7 @@ async fn a_server_that_stops_waits_for_no_answer_and_says_that_nothing_was_sent(
     stream.asked().await;
     server.signal("TERM").await;
     let answer = stream.answer().await;
-    assert!(text(&answer["result"]).contains("before the user agreed, so nothing was sent"), "{answer}");
+    assert!(text(&answer["result"]).contains("before the user confirmed, so nothing was sent"), "{answer}");
     drop(stream);
     let (status, log) = server.end().await;
     assert!(status.success() && !log.contains("grace period is over"), "{log}");

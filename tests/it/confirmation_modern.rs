@@ -166,9 +166,9 @@ async fn a_no_and_an_unclear_answer_are_told_and_counted() {
     let call = Call::resume(&server, "ses_1");
     let state = call.ask().await;
     for (answer, words) in [
-        (json!({"action": "decline"}), "The user said no"),
-        (json!({"action": "accept", "content": {"confirm": false}}), "The user said no"),
-        (json!({"action": "cancel"}), "put the question away"),
+        (json!({"action": "decline"}), "The user declined"),
+        (json!({"action": "accept", "content": {"confirm": false}}), "The user declined"),
+        (json!({"action": "cancel"}), "dismissed the confirmation prompt"),
         (json!({"action": "accept"}), "no clear yes"),
         (json!("yes"), "no clear yes"),
         (json!({"action": "perhaps"}), "no clear yes"),
@@ -191,7 +191,7 @@ async fn a_client_that_does_not_say_that_it_can_ask_is_refused() {
     let arguments = json!({"session_id": "ses_demo_expired"});
     for capabilities in [json!({}), json!({"elicitation": {"url": {}}}), json!({"sampling": {}})] {
         let answer = client.request("tools/call", params("resume_session", &arguments, &capabilities)).await;
-        assert!(text(&answer["result"]).contains("their client cannot show them the question"), "{answer}");
+        assert!(text(&answer["result"]).contains("their client cannot ask them"), "{answer}");
     }
 }
 

@@ -250,7 +250,7 @@ async fn every_answer_says_that_it_is_the_emulators() {
 async fn the_index_page_lists_the_endpoints_and_the_sessions() {
     let emulator = Emulator::start(&[]).await;
     let page = emulator.request(Method::GET, "/").send().await.unwrap().text().await.unwrap();
-    for (id, about) in verifa_mcp::emulator::demo_sessions() {
+    for (id, about) in verifa_mcp::internals::demo_sessions() {
         assert!(page.contains(id) && page.contains(about), "{id}");
     }
     for endpoint in
@@ -324,7 +324,7 @@ async fn a_foreign_host_name_is_refused_and_changes_nothing() {
 
 #[tokio::test]
 async fn other_addresses_than_loopback_are_not_bound() {
-    use verifa_mcp::emulator::{BindError, Emulator, Options};
+    use verifa_mcp::internals::{BindError, Emulator, EmulatorOptions as Options};
 
     for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
         let options = Options { listen: listen.parse().unwrap(), ..Options::default() };
@@ -334,7 +334,7 @@ async fn other_addresses_than_loopback_are_not_bound() {
 
 #[tokio::test]
 async fn a_shutdown_lets_it_end() {
-    use verifa_mcp::emulator::{Emulator, Options};
+    use verifa_mcp::internals::{Emulator, EmulatorOptions as Options};
 
     let options = Options { listen: "127.0.0.1:0".parse().unwrap(), ..Options::default() };
     let emulator = Emulator::bind(options).await.unwrap();

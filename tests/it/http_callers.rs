@@ -124,7 +124,7 @@ async fn tokens_name_callers_and_the_deployments_key_makes_their_calls() {
     let hidden = json_of(server.post("/mcp", &list_tools()).bearer_auth(&tokens["watcher"])).await;
     assert_eq!(tool_names(&hidden), LOOKUP);
     let refused = json_of(server.resume(&tokens["watcher"], "ses_1")).await;
-    assert!(refused["result"]["content"][0]["text"].as_str().unwrap().contains("switched off for you"), "{refused}");
+    assert!(refused["result"]["content"][0]["text"].as_str().unwrap().contains("disabled for you"), "{refused}");
 
     for wrong in ["", "vmt_0000", SANDBOX_KEY, "vk_live_ours", &tokens["support"][..20]] {
         assert_eq!(server.resume(wrong, "ses_1").send().await.unwrap().status(), 401, "{wrong}");
@@ -156,7 +156,7 @@ async fn the_query_narrows_and_never_widens() {
     }
     for (query, words) in [
         ("read_only=perhaps", "read_only must be true or false"),
-        ("toolsets=resume,cases", "names no toolset; there is: lookup, resume, links"),
+        ("toolsets=resume,cases", "names no toolset; the toolsets are lookup, resume, links"),
     ] {
         let request = server.post(&format!("/mcp?{query}"), &list_tools()).bearer_auth(SANDBOX_KEY);
         let strange = request.send().await.unwrap();
@@ -175,13 +175,13 @@ async fn the_deployment_can_withhold_tools_from_everybody() {
         assert_eq!(tool_names(&listed), LOOKUP);
         let open = HttpServer::start(&["--emulator"], &[environment]).await;
         let refused = json_of(open.post("/mcp", &crate::program::resume_message("ses_demo_expired"))).await;
-        assert!(refused["result"]["content"][0]["text"].as_str().unwrap().contains("switched off"), "{refused}");
+        assert!(refused["result"]["content"][0]["text"].as_str().unwrap().contains("disabled for you"), "{refused}");
     }
     let unknown = run(["http"], &[("VERIFA_MCP_TOOLSETS", "resume,cases"), ("VERIFA_MCP_READ_ONLY", "perhaps")]).await;
     assert_eq!(unknown.status.code(), Some(2));
     assert!(
         stderr(&unknown)
-            .contains("VERIFA_MCP_TOOLSETS names no toolset; there is: lookup, resume, links; it is \"cases\"")
+            .contains("VERIFA_MCP_TOOLSETS names no toolset; the toolsets are lookup, resume, links; it is \"cases\"")
     );
     assert!(stderr(&unknown).contains("VERIFA_MCP_READ_ONLY must be one of"), "{}", stderr(&unknown));
 }

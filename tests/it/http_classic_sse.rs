@@ -177,7 +177,7 @@ async fn what_is_taken_from_a_caller_is_taken_from_its_open_streams() {
     std::fs::write(&file, text.replace("\"read_only\":false", "\"read_only\":true")).unwrap();
     stream.send(&resume_message("ses_1")).await;
     let refused = stream.message().await;
-    assert!(refused["result"]["content"][0]["text"].as_str().unwrap().contains("switched off for you"), "{refused}");
+    assert!(refused["result"]["content"][0]["text"].as_str().unwrap().contains("disabled for you"), "{refused}");
 }
 
 #[tokio::test]

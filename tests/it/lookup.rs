@@ -77,7 +77,7 @@ async fn another_sessions_answer_is_not_shown_for_the_one_that_was_asked_for() {
     let upstream = Upstream::always([Reply::json(200, &session())]).await;
     let mut client = Client::of_api(&upstream.url, &[]).await;
     let result = client.call("get_session", json!({"session_id": "ses_2"})).await;
-    assert!(text(&result).contains("its answer is about another session"), "{result}");
+    assert!(text(&result).contains("its response is about another session"), "{result}");
     assert!(!result.to_string().contains("customer-1001"));
 }
 
@@ -91,7 +91,7 @@ async fn a_dead_link_is_not_said_to_work_perhaps() {
     assert_eq!(result["structuredContent"]["resumable"], "unknown");
     assert!(
         text(&result)
-            .ends_with("Its link has died. Whether it can be resumed then is not documented, but likely: try it.")
+            .ends_with("Its link has expired. Whether it can be resumed now is likely, but not documented: try it.")
     );
 }
 
@@ -176,7 +176,7 @@ async fn a_hidden_tool_is_refused_in_words_and_sends_nothing() {
         let mut client = Client::of_api(&upstream.url, &[(variable, value)]).await;
         // Even with arguments that are wrong: its code is never reached.
         let result = client.call(tool, json!({"nonsense": 1})).await;
-        assert!(text(&result).starts_with("This tool is switched off for you"), "{result}");
+        assert!(text(&result).starts_with("This tool is disabled for you"), "{result}");
     }
     assert!(upstream.received().is_empty());
 }

@@ -5,10 +5,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::{Value, json};
-use verifa_mcp::{
-    emulator::{MORE_SESSIONS, demo_sessions},
-    tools::ToolName,
-};
+use verifa_mcp::internals::{MORE_SESSIONS, demo_sessions, toolset};
 
 use crate::{
     documents::document,
@@ -175,7 +172,7 @@ fn tool(tool: &Value) -> String {
     format!(
         "### `{name}`\n\n*{}*. Toolset `{}`; {}.\n\n> {description}\n\n{}\n{}\n",
         tool["title"].as_str().unwrap(),
-        ToolName::find(name).unwrap().toolset(),
+        toolset(name).unwrap(),
         hints.join(", "),
         table(["argument", "what is allowed", "meaning"], arguments(&tool["inputSchema"])),
         table(["field of the answer", "what it is", "meaning"], fields(&tool["outputSchema"])),

@@ -22,7 +22,9 @@ async fn a_stranger_sees_the_whole_job_in_one_command() {
     assert_eq!(decode_terminal(text), link);
     assert!(text.contains("Status   pending\n"));
     assert!(text.contains("in 20 minutes\n") || text.contains("in 19 minutes\n"));
-    assert!(text.contains("demonstration: the link ended with this command. `verifa-mcp emulator` keeps one alive"));
+    assert!(
+        text.contains("demonstration: the link expired when this command ended. `verifa-mcp emulator` keeps one alive")
+    );
     assert_eq!(stderr(&output), "");
 }
 
@@ -125,7 +127,7 @@ async fn waiting_is_told_while_it_lasts() {
     assert!(output.status.success());
     let waits: Vec<_> = stderr(&output).lines().collect();
     assert_eq!(waits.len(), 2, "{waits:?}");
-    assert_eq!(waits[0], "Attempt 1 failed (refused with 429 rate_limited); next attempt in 1.0 s");
+    assert_eq!(waits[0], "Attempt 1 failed (status 429 rate_limited); next attempt in 1.0 s");
 }
 
 #[tokio::test]

@@ -178,5 +178,5 @@ async fn the_default_log_is_a_line_a_call() {
     client.close_stdin();
     let (_, log) = client.end().await;
     assert_eq!(log.lines().count(), 5, "{log}");
-    assert!(log.contains("nothing sent fault=invalid arguments"), "{log}");
+    assert!(log.contains("nothing sent why=invalid arguments"), "{log}");
 }

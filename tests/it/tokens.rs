@@ -12,10 +12,12 @@ use std::{
 
 use serde_json::Value;
 use tempfile::TempDir;
-use verifa_mcp::tokens::{self, Holder, Tokens, TokensError};
+use verifa_mcp::internals::{
+    Permissions, Toolset,
+    tokens::{self, Holder, Tokens, TokensError},
+};
 
 use crate::program::{program_on_a_full_disk, run, stderr, stdout};
-use verifa_mcp::call::{Permissions, Toolset};
 
 /// A folder with room for a tokens file.
 struct Place {
@@ -158,8 +160,8 @@ async fn wrong_usage_is_exit_code_2_and_says_what_is_right() {
     let place = Place::new();
     let secret = format!("vmt_{}", "0".repeat(64));
     for (arguments, words) in [
-        (&["new", "jane", "--toolsets", "resume,everything"][..], "there is: lookup, resume, links"),
-        (&["new", "jane", "--toolsets", ""], "there is: lookup, resume, links"),
+        (&["new", "jane", "--toolsets", "resume,everything"][..], "the toolsets are lookup, resume, links"),
+        (&["new", "jane", "--toolsets", ""], "the toolsets are lookup, resume, links"),
         (&["new", "two words"], "1 to 64 characters"),
         (&["new", &secret], "neither a key nor a token"),
         (&["revoke", &secret], "neither a key nor a token"),

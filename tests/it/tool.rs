@@ -221,7 +221,7 @@ async fn another_sessions_answer_is_handed_over_with_a_warning() {
     let upstream = Upstream::always([Reply::resumed()]).await;
     let mut client = Client::of_api(&upstream.url, &[]).await;
     let result = client.resume(json!({"session_id": "ses_2"})).await;
-    assert!(text(&result).contains("Attention: Verifa answered for ses_1, not for ses_2."), "{result}");
+    assert!(text(&result).contains("Attention: Verifa responded for ses_1, not for ses_2."), "{result}");
 }
 
 /// What the parser accepts, the schema that agents are shown accepts too; where only one of the two refuses, an agent

@@ -10,7 +10,7 @@ use crate::emulator::{
     answer::Refusal,
     assumptions::{BAD_REQUEST_CODE, MALFORMED_HEADER, ORGANIZATION_INFLECTION, RETIRED_VERSION, UNAUTHORIZED_CODE},
 };
-use crate::verifa::{ApiVersion, Environment, IdempotencyKey, InvalidHeader, KeyInflection, wire};
+use crate::verifa::{ApiVersion, Environment, IdempotencyKey, InvalidText, KeyInflection, wire};
 
 /// The one key that is refused although it looks like a key.
 const REVOKED_KEY: &str = "vk_sandbox_revoked";
@@ -55,7 +55,7 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyK
     optional(headers, wire::IDEMPOTENCY_KEY, IdempotencyKey::ALLOWED)
 }
 
-fn optional<T: FromStr<Err = InvalidHeader>>(
+fn optional<T: FromStr<Err = InvalidText>>(
     headers: &HeaderMap,
     name: &str,
     allowed: &str,

@@ -235,7 +235,10 @@ mod tests {
 
     #[test]
     fn a_query_narrows_and_never_widens() {
-        let allowed = |query| rights_in(query).map(|permissions| permissions.allow(Toolset::Resume, true));
+        let allowed = |query| {
+            rights_in(query)
+                .map(|permissions| permissions.allows(<crate::tools::ResumeSession as crate::tools::Tool>::SPEC))
+        };
         let cases = [
             ("", Ok(true)),
             ("read_only=false", Ok(true)),

@@ -43,21 +43,19 @@ use super::{
     MAX_BODY, Service,
     auth::Denied,
     front::Refusal,
-    limits::{CallLimit, Place, PlaceOrQuestion},
+    limits::{CallLimit, Place},
     refusal::{refuse, refuse_for_now},
 };
 use crate::{
     call::Caller,
-    metrics::Running,
-    server::{RequestId, Server, Turn},
+    metrics::GaugeGuard,
+    server::{RequestId, Server},
 };
 
 /// Messages that wait in either direction before the other side is slowed down.
 const QUEUE: usize = 16;
 /// How often a silent stream shows that it is alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// Questions of one caller that are open at once and take no place of a call.
-const QUESTIONS: usize = 16;
 /// How long a client may take from opening a stream to its first message.
 const FIRST_MESSAGE: Duration = Duration::from_secs(30);
 
@@ -73,7 +71,6 @@ struct Streams {
     service: Arc<Service>,
     places: Arc<Semaphore>,
     of_callers: Arc<CallLimit>,
-    questions: Arc<CallLimit>,
     end: CancellationToken,
     open: Mutex<HashMap<String, Stream>>,
 }
@@ -101,8 +98,7 @@ impl Stream {
 pub(super) fn router(server: Server, service: Arc<Service>, limits: &Limits, end: CancellationToken) -> Router {
     let places = Arc::new(Semaphore::new(limits.streams));
     let of_callers = CallLimit::new(Some(limits.streams_per_caller), TaskTracker::new());
-    let questions = CallLimit::new(Some(QUESTIONS), TaskTracker::new());
-    let streams = Arc::new(Streams { server, service, places, of_callers, questions, end, open: Mutex::default() });
+    let streams = Arc::new(Streams { server, service, places, of_callers, end, open: Mutex::default() });
     Router::new()
         .route("/messages", post(receive))
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
@@ -128,7 +124,7 @@ async fn open(State(streams): State<Arc<Streams>>, Extension(caller): Extension<
 
     let endpoint = Event::default().event("endpoint").data(format!("/messages?sessionId={id}"));
     let leaving = Leaving {
-        _counted: streams.service.metrics.stream_lives(),
+        _counted: streams.service.metrics.stream_opened(),
         streams,
         id,
         _place: place,
@@ -185,8 +181,7 @@ async fn receive(
         if streams.service.stopping.is_cancelled() {
             return Refusal::Stopping.into_response();
         }
-        let turn = PlaceOrQuestion::new(place, &streams.service.calls, &streams.questions, &caller);
-        request.request.extensions_mut().insert::<Arc<dyn Turn>>(Arc::new(turn));
+        request.request.extensions_mut().insert(Arc::new(place));
         request.request.extensions_mut().insert(request_id);
         // Whatever the stream was opened with, and whatever has been taken from its caller since.
         let permissions = stream.owner.permissions.intersection(&caller.permissions);
@@ -214,7 +209,7 @@ struct Leaving {
     id: String,
     _place: OwnedSemaphorePermit,
     _share: Place,
-    _counted: Running,
+    _counted: GaugeGuard,
     _end: DropGuard,
 }
 

@@ -149,7 +149,7 @@ impl Drop for AccessLine<'_> {
     fn drop(&mut self) {
         let Self { method, path, request_id, status, .. } = self;
         let (time, caller) = (self.started.elapsed(), self.caller.as_deref());
-        self.metrics.http_answered(path, *status, time);
+        self.metrics.http_responded(path, *status, time);
         let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         if *status < 400 {
             // A call that went well has its own line.

@@ -12,13 +12,11 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use futures_util::{FutureExt, future};
 use tokio::sync::Notify;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 use super::refusal::refuse_for_now;
 use crate::call::{Caller, Identity};
-use crate::server::Turn;
 
 /// The calls that run, by caller.
 #[derive(Debug)]
@@ -83,36 +81,6 @@ impl Drop for Place {
         }
         drop(running);
         limit.freed.notify_waiters();
-    }
-}
-
-/// The place of a call, or of its question while it asks its user something.
-#[derive(Debug)]
-pub(super) struct PlaceOrQuestion {
-    held: Mutex<Place>,
-    calls: Arc<CallLimit>,
-    questions: Arc<CallLimit>,
-    caller: Caller,
-}
-
-impl PlaceOrQuestion {
-    /// A call that has its place.
-    pub(super) fn new(place: Place, calls: &Arc<CallLimit>, questions: &Arc<CallLimit>, caller: &Caller) -> Self {
-        let (calls, questions) = (calls.clone(), questions.clone());
-        Self { held: Mutex::new(place), calls, questions, caller: caller.clone() }
-    }
-
-    fn hold(&self, place: Place) {
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = place;
-    }
-}
-
-impl Turn for PlaceOrQuestion {
-    /// Who has too many questions open keeps the place instead, or they would fill the memory.
-    fn rest(&self) -> future::BoxFuture<'_, ()> {
-        let Ok(question) = self.questions.take(&self.caller) else { return future::ready(()).boxed() };
-        self.hold(question);
-        async { self.hold(self.calls.wait(&self.caller).await) }.boxed()
     }
 }
 

@@ -1,0 +1,59 @@
+//! What the integration tests and benchmarks use of the inside. Not a public API: it may change at any time.
+
+use std::time::Instant;
+
+use rmcp::model::{CallToolResult, JsonObject};
+use serde_json::Value;
+use strum::VariantNames;
+
+use crate::{
+    audit,
+    tools::{Prepared, ResumeSession, TOOLS, find, prepare},
+    verifa::{CaptureLink, Endpoint},
+};
+pub use crate::{
+    call::{Caller, Permissions, Toolset},
+    emulator::{BindError, Emulator, MORE_SESSIONS, Options as EmulatorOptions, demo_sessions},
+    tools::{Confirm, LinkResult, QrMode, ServerState, ToolSettings},
+    verifa::{Client, ClientSettings, KeyInflection, QrCode},
+};
+
+/// The tokens of callers.
+pub mod tokens {
+    pub use crate::tokens::{Holder, Tokens, TokensError, issue, list, revoke};
+}
+
+/// The toolset that a tool belongs to.
+pub fn toolset(tool: &str) -> Option<Toolset> {
+    find(tool).map(|entry| entry.spec.toolset)
+}
+
+/// The words that the audit log uses for the outcome of a call, those of calls that were done first.
+pub fn audit_outcomes() -> Vec<&'static str> {
+    let mut done: Vec<_> = TOOLS.iter().map(|entry| entry.spec.outcome).collect();
+    done.dedup();
+    done.into_iter().chain(audit::Outcome::VARIANTS.iter().copied()).collect()
+}
+
+/// Resumes a session as `resume_session` does; `None` if that fails.
+pub async fn resume(arguments: JsonObject, state: &ServerState, caller: &Caller) -> Option<LinkResult> {
+    match prepare::<ResumeSession, LinkResult>(arguments, state, caller, Instant::now()).ok()? {
+        Prepared::Ready(call) => call.send(&|_| {}).await.ok(),
+        Prepared::Unconfirmed(_) => None,
+    }
+}
+
+/// Reads the response to a resume, whatever the casing of its keys.
+pub fn read_resumed(body: Value) -> Option<impl Sized> {
+    let endpoint = crate::verifa::ResumeSession { session_id: "ses_abc123".parse().ok()? };
+    let link: CaptureLink = endpoint.read(&KeyInflection::Snake.inflect_keys(body)).ok()?;
+    Some(link)
+}
+
+/// The result of the tool call.
+pub fn render(mut link: LinkResult, has_qr_code: bool) -> CallToolResult {
+    if !has_qr_code {
+        link.link.qr_code = None;
+    }
+    link.into()
+}

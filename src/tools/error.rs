@@ -1,0 +1,137 @@
+//! Why a tool call has no result: before anything was sent, or after.
+//!
+//! The texts are in `error_text`. Nothing here holds a link or a key.
+
+use std::io;
+
+use jiff::SignedDuration;
+use rmcp::model::{CallToolResult, ContentBlock};
+
+use super::{NotConfirmed, error_text};
+use crate::{
+    audit::Outcome,
+    call::CallContext,
+    verifa::{Error, Failure},
+};
+
+/// Why nothing was sent. Its `Display` is for logs.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum NotSent {
+    /// A line for each error.
+    #[error("invalid arguments")]
+    InvalidArguments(Vec<String>),
+    #[error("not allowed")]
+    NotAllowed,
+    #[error("no API key")]
+    NoApiKey,
+    #[error("not confirmed: {0}")]
+    NotConfirmed(NotConfirmed),
+    /// The audit log could not record the call's start.
+    #[error("the audit log cannot be written ({0})")]
+    AuditStart(io::ErrorKind),
+}
+
+/// Why a call that was sent has no result. Its `Display` is for logs.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum CallFailed {
+    #[error(transparent)]
+    Verifa(Box<Failure>),
+    /// The link had expired before the response came.
+    #[error("the link in the response has expired")]
+    LinkExpired {
+        /// By the response's own clock.
+        expired_for: SignedDuration,
+    },
+    /// The call took effect, and the audit log could not record its end.
+    #[error("done, but withheld: the audit log cannot be written ({0})")]
+    AuditEnd(io::ErrorKind),
+}
+
+/// A tool call without a result, with the text that the agent reads.
+#[derive(Debug)]
+pub(crate) struct ToolError {
+    text: String,
+    label: &'static str,
+    is_invalid_arguments: bool,
+}
+
+impl ToolError {
+    /// What the agent reads.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The error's kind in a word, for metrics.
+    pub(crate) fn label(&self) -> &'static str {
+        self.label
+    }
+
+    pub(crate) fn is_invalid_arguments(&self) -> bool {
+        self.is_invalid_arguments
+    }
+
+    /// The result of the tool call. The request's id, if it has one, helps an operator to find it in the logs.
+    pub(crate) fn into_result(self, request_id: Option<&str>) -> CallToolResult {
+        let id = request_id.map(|id| format!("\nRequest id: {id}")).unwrap_or_default();
+        CallToolResult::error(vec![ContentBlock::text(self.text + &id)])
+    }
+
+    pub(super) fn failed(error: &CallFailed, call: &CallContext<'_>) -> Self {
+        Self { text: error_text::failed(error, call), label: error.label(), is_invalid_arguments: false }
+    }
+}
+
+impl From<NotSent> for ToolError {
+    fn from(error: NotSent) -> Self {
+        let is_invalid_arguments = matches!(error, NotSent::InvalidArguments(_));
+        Self { text: error_text::not_sent(&error), label: error.label(), is_invalid_arguments }
+    }
+}
+
+impl From<Failure> for CallFailed {
+    fn from(failure: Failure) -> Self {
+        Self::Verifa(Box::new(failure))
+    }
+}
+
+impl NotSent {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::InvalidArguments(_) => "invalid_arguments",
+            Self::NotAllowed => "not_allowed",
+            Self::NoApiKey => "no_key",
+            Self::NotConfirmed(why) => why.label(),
+            Self::AuditStart(_) => "not_audited",
+        }
+    }
+}
+
+impl CallFailed {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::AuditEnd(_) => "not_audited",
+            Self::LinkExpired { .. } => "dead_link",
+            Self::Verifa(failure) => match &failure.error {
+                Error::Setup(_) | Error::Unreachable { .. } => "unreachable",
+                Error::Busy => "busy",
+                Error::TimedOut(_) => "timed_out",
+                Error::Interrupted => "interrupted",
+                Error::Status(response) if response.status.is_server_error() => "upstream_error",
+                Error::Status(_) => "refused",
+                Error::Unreadable { .. } => "unreadable",
+            },
+        }
+    }
+
+    /// The outcome for the audit log.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Verifa(failure) if failure.outcome_unknown => Outcome::Unknown,
+            Self::Verifa(failure) if failure.error.status().is_some_and(|status| status.is_client_error()) => {
+                Outcome::Refused
+            }
+            Self::LinkExpired { .. } => Outcome::Withheld,
+            Self::Verifa(_) | Self::AuditEnd(_) => Outcome::Failed,
+        }
+    }
+}
