@@ -1,9 +1,9 @@
 //! The tools, as an agent sees them: a file per tool, and what they share.
 //!
-//! `tool` says what a tool is, `registry` lists them, `prepared_call` (with `context`) sends a call. `arguments` (with `argument_types`) reads what an agent
-//! sent; `schema`, `link_result`, `session_text` and `resumability` make results; `confirmation` is what the user is asked;
-//! `error` is why there is no result, and `error_text` (with `connection_text`) the text for it. Nothing here knows how a
-//! call came in.
+//! `tool` says what a tool is, `registry` lists them, `prepared_call` (with `context`) sends a call. `arguments` (with
+//! `argument_types`) reads what an agent sent; `schema`, `link_result`, `session_text` and `resumability` make results;
+//! `confirmation` is what the user is asked; `error` is why there is no result, and `error_text` (with `connection_text`)
+//! the text for it. Nothing here knows how a call came in.
 
 mod argument_types;
 mod arguments;
