@@ -174,7 +174,8 @@ fn temporary(path: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
     Ok(new)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::{os::unix::fs::PermissionsExt, os::unix::fs::symlink, os::unix::net::UnixListener, process::Command};
 

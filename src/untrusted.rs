@@ -17,6 +17,16 @@ pub(crate) const CAPTURE_PATH: &str = "/verify/";
 /// is never repeated.
 pub(crate) const SECRET_PREFIXES: [&str; 5] = ["vk_live_", "vk_sandbox_", "vk_pub_", "tok_", "vmt_"];
 
+/// Whether a text holds what looks like a key, a token or a capture link, in any case.
+///
+/// A prefix counts at the start and behind anything but a letter or digit, so that a session may be called `ses_stok_1`.
+pub(crate) fn contains_secret(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let begins_a_word = |start: usize| text.get(..start).is_none_or(|before| !before.ends_with(char::is_alphanumeric));
+    text.contains(CAPTURE_PATH)
+        || SECRET_PREFIXES.iter().any(|prefix| text.match_indices(prefix).any(|(start, _)| begins_a_word(start)))
+}
+
 /// One line of cleaned text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UntrustedText(String);
@@ -115,6 +125,17 @@ mod tests {
     fn keys_and_tokens_are_removed() {
         let text = UntrustedText::new("key vk_live_abc, see https://app.example/verify/tok_123 now");
         assert_eq!(text.as_str(), "key [secret removed] see https://app.example[secret removed] now");
+    }
+
+    #[test]
+    fn a_secret_is_recognized_at_the_start_of_a_word_in_any_case() {
+        for text in ["vk_live_x", "VK_LIVE_x", "x_tok_x", "a:Vmt_0", "é vk_pub_", "https://a.example/Verify/x", "tok_"]
+        {
+            assert!(contains_secret(text), "{text}");
+        }
+        for text in ["", "ses_stok_1", "1tok_", "évmt_", "vk_", "verify", "token", "jane@example.com"] {
+            assert!(!contains_secret(text), "{text}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use anyhow::Context;
 
 use super::flags::{Token, TokenCommand};
 use crate::call::{Permissions, Toolset};
-use crate::tokens::{self, CallerName, Entry, InvalidCallerName};
+use crate::tokens::{self, CallerName, InvalidCallerName, TokenRecord};
 
 /// Wrong usage, as for wrong flags.
 const WRONG: u8 = 2;
@@ -77,19 +77,19 @@ fn complain(fault: impl fmt::Display) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(WRONG))
 }
 
-fn table(entries: &[Entry]) -> String {
+fn table(entries: &[TokenRecord]) -> String {
     let rows: Vec<_> =
-        entries.iter().map(|entry| (entry.name.as_str(), rights_words(&entry.permissions), entry)).collect();
+        entries.iter().map(|entry| (entry.name.as_str(), permissions_text(&entry.permissions), entry)).collect();
     let name_width = rows.iter().map(|(name, ..)| name.len()).max().unwrap_or_default();
     let rights_width = rows.iter().map(|(_, permissions, _)| permissions.len()).max().unwrap_or_default();
-    let row = |(name, permissions, entry): &(&str, String, &Entry)| {
+    let row = |(name, permissions, entry): &(&str, String, &TokenRecord)| {
         let created = entry.created.strftime("%Y-%m-%d %H:%M:%S UTC");
         format!("{name:<name_width$}  {permissions:<rights_width$}  {created}\n")
     };
     rows.iter().map(row).collect()
 }
 
-fn rights_words(permissions: &Permissions) -> String {
+fn permissions_text(permissions: &Permissions) -> String {
     let toolsets = match &permissions.toolsets {
         None => "every toolset".to_owned(),
         Some(toolsets) if toolsets.is_empty() => "no toolset".to_owned(),

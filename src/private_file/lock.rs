@@ -49,7 +49,8 @@ impl Drop for FileLock {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::{os::unix::fs::symlink, sync::Mutex, thread};
 

@@ -15,7 +15,7 @@ use url::form_urlencoded;
 use super::refusal::refuse;
 use crate::call::{Caller, Permissions, Toolset, UnknownToolset};
 use crate::{
-    tokens::{Holder, Tokens},
+    tokens::{TokenOwner, Tokens},
     verifa::{ApiKey, InvalidApiKey, wire},
 };
 
@@ -78,7 +78,7 @@ impl Auth {
             }
             Self::Token(tokens, key) => {
                 let token = presented(headers)?.ok_or(Denied::NoToken)?;
-                let Holder { name, permissions } = tokens.find(token).ok_or(Denied::UnknownToken)?;
+                let TokenOwner { name, permissions } = tokens.find(token).ok_or(Denied::UnknownToken)?;
                 Caller { key: Some(key.clone()), name: Some(String::from(name)), permissions }
             }
         };
