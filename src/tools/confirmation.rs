@@ -12,7 +12,8 @@ use crate::verifa::{Environment, LinkEndpoint, LinkRequest};
 pub const TIME_TO_ANSWER: Duration = Duration::from_secs(5 * 60);
 
 /// Before which calls that write the user is asked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum Confirm {
     /// None.
     #[default]

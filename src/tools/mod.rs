@@ -66,7 +66,8 @@ pub struct Setup {
 }
 
 /// How a QR code is handed over.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum QrMode {
     /// As an image block and as `qr_code_data_url`.
     #[default]

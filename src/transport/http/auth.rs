@@ -20,7 +20,8 @@ use crate::{
 };
 
 /// How callers prove who they are; also the values of `--auth`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Mode {
     /// Not at all: this computer only, the configured key.
     None,
