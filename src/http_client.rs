@@ -97,6 +97,12 @@ impl HttpClient {
     }
 }
 
+/// Whether a variable with this value names a proxy. One that does not is passed over in silence.
+pub(crate) fn is_proxy(value: &str) -> bool {
+    let proxy = hyper_util::client::proxy::matcher::Matcher::builder().all(value).build();
+    proxy.intercept(&axum::http::Uri::from_static("https://proxied.example")).is_some()
+}
+
 /// The proxy that the environment names for this URL.
 fn proxy_for(url: &Url) -> Option<String> {
     if is_loopback(url) {

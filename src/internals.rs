@@ -20,7 +20,7 @@ pub use crate::{
 
 /// The tokens of callers.
 pub mod tokens {
-    pub use crate::tokens::{Holder, Tokens, TokensError, issue, list, revoke};
+    pub use crate::tokens::{TokenOwner, Tokens, TokensError, issue, list, revoke};
 }
 
 /// The toolset that a tool belongs to.

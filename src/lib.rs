@@ -9,7 +9,7 @@
 //! - [`server`]: the MCP server: identity, capabilities, which tool a call goes to.
 //! - [`transport`]: how messages come in: stdio; HTTP with its door, its callers and its limits.
 //! - [`emulator`]: a local Verifa API with real HTTP, to develop, demonstrate and test against.
-//! - [`cli`]: commands and flags; [`config`]: settings, checked; [`telemetry`]: logs on stderr; [`metrics`]: counters.
+//! - `cli`: commands and flags; `config`: settings, checked; [`telemetry`]: logs on stderr; [`metrics`]: counters.
 //! - [`audit`]: a file that says who asked for what and what became of it.
 //! - [`tokens`]: who may call a deployment that owns the key: tokens, kept as hashes in a file.
 //! - [`install`]: puts this server into the configuration of MCP clients.
@@ -22,8 +22,8 @@
 mod app;
 mod audit;
 mod call;
-pub mod cli;
-pub mod config;
+mod cli;
+mod config;
 mod emulator;
 mod hosts;
 mod http_client;
@@ -31,12 +31,19 @@ mod install;
 #[doc(hidden)]
 pub mod internals;
 mod metrics;
+mod private_file;
 mod prompts;
 mod qr;
 mod server;
-pub mod telemetry;
+mod telemetry;
 mod tokens;
 mod tools;
 mod transport;
 mod untrusted;
 mod verifa;
+
+/// Runs the program: parses the command line, runs the command, and returns the exit code.
+#[must_use]
+pub fn run() -> std::process::ExitCode {
+    cli::run()
+}

@@ -17,6 +17,38 @@ pub(crate) const CAPTURE_PATH: &str = "/verify/";
 /// is never repeated.
 pub(crate) const SECRET_PREFIXES: [&str; 5] = ["vk_live_", "vk_sandbox_", "vk_pub_", "tok_", "vmt_"];
 
+/// Whether a text holds what looks like a key, a token or a capture link, in any case.
+///
+/// A prefix counts at the start and behind anything but a letter or digit, so that a session may be called `ses_stok_1`.
+pub(crate) fn contains_secret(text: &str) -> bool {
+    !secrets(text).is_empty()
+}
+
+/// A message with every key, token and capture link in it masked. A prefix alone, as in `vk_live_…`, stays.
+pub(crate) fn mask_secrets(message: &str) -> String {
+    let is_end = |character: char| character.is_whitespace() || "'\"`,.;:)".contains(character);
+    let masked = |word: &str| {
+        let (body, end) = word.split_at(word.trim_end_matches(is_end).len());
+        let goes_on = |behind: usize| body.as_bytes().get(behind).is_some_and(u8::is_ascii_graphic);
+        match secrets(body).into_iter().find(|(_, behind)| goes_on(*behind)) {
+            Some((start, _)) => format!("{}[secret removed]{end}", body.get(..start).unwrap_or_default()),
+            None => word.to_owned(),
+        }
+    };
+    message.split_inclusive(char::is_whitespace).map(masked).collect()
+}
+
+/// Where secrets begin and where their prefixes end, in this order.
+fn secrets(text: &str) -> Vec<(usize, usize)> {
+    let text = text.to_ascii_lowercase();
+    let begins_a_word = |start| text.get(..start).is_none_or(|before| !before.ends_with(char::is_alphanumeric));
+    let find = |prefix| text.match_indices(prefix).map(|(start, prefix): (_, &str)| (start, start + prefix.len()));
+    let in_words = SECRET_PREFIXES.into_iter().flat_map(find).filter(|(start, _)| begins_a_word(*start));
+    let mut secrets: Vec<_> = in_words.chain(find(CAPTURE_PATH)).collect();
+    secrets.sort_unstable();
+    secrets
+}
+
 /// One line of cleaned text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UntrustedText(String);
@@ -115,6 +147,26 @@ mod tests {
     fn keys_and_tokens_are_removed() {
         let text = UntrustedText::new("key vk_live_abc, see https://app.example/verify/tok_123 now");
         assert_eq!(text.as_str(), "key [secret removed] see https://app.example[secret removed] now");
+    }
+
+    #[test]
+    fn a_secret_is_recognized_at_the_start_of_a_word_in_any_case() {
+        for text in ["vk_live_x", "VK_LIVE_x", "x_tok_x", "a:Vmt_0", "é vk_pub_", "https://a.example/Verify/x", "tok_"]
+        {
+            assert!(contains_secret(text), "{text}");
+        }
+        for text in ["", "ses_stok_1", "1tok_", "évmt_", "vk_", "verify", "token", "jane@example.com"] {
+            assert!(!contains_secret(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_message_keeps_everything_but_its_secrets() {
+        let message =
+            "error: 'VK_LIVE_abc', \"https://a.example/verify/x\" (x=tok_1)\n\n  use a vk_sandbox_… key, vk_pub_\n";
+        let masked = "error: '[secret removed]', \"https://a.example[secret removed]\" (x=[secret removed])\n\n  \
+            use a vk_sandbox_… key, vk_pub_\n";
+        assert_eq!(mask_secrets(message), masked);
     }
 
     #[test]

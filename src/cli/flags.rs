@@ -10,7 +10,11 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 
-use crate::{call::Toolset, install::Client};
+use crate::{
+    call::Toolset,
+    config::{addresses, duration},
+    install::Client,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Resume {
@@ -62,11 +66,15 @@ pub(super) struct Install {
 #[derive(Debug, Args)]
 pub(super) struct EmulatorFlags {
     /// Address to listen on; loopback only, port 0 picks a free one
-    #[arg(long, value_name = "ADDRESS", default_value_t = crate::emulator::DEFAULT_LISTEN)]
+    #[arg(long, value_name = "ADDRESS", default_value_t = crate::emulator::DEFAULT_LISTEN, value_parser = address)]
     pub(super) listen: SocketAddr,
     /// How long a capture link lives, for example 20m or 30s
-    #[arg(long, value_name = "DURATION", default_value = "20m", value_parser = crate::config::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "20m", value_parser = duration)]
     pub(super) link_lifetime: Duration,
+}
+
+fn address(value: &str) -> Result<SocketAddr, String> {
+    addresses(value)?.first().copied().ok_or_else(String::new)
 }
 
 #[derive(Debug, Args)]

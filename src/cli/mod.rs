@@ -9,6 +9,7 @@ mod flags;
 mod generated;
 mod http;
 mod install;
+mod process;
 mod resume;
 mod token;
 
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::flags::{Check, Completions, EmulatorFlags, Install, Man, Resume, Token};
-
+pub(crate) use self::process::run;
 use crate::{
     config::{Config, HttpSettings, Settings},
     emulator::{Emulator, Options},
@@ -28,7 +29,7 @@ use crate::{
 /// What the program was asked to do.
 #[derive(Debug, Parser)]
 #[command(name = "verifa-mcp", version, about = ABOUT, after_help = AFTER_HELP, max_term_width = 100)]
-pub struct Cli {
+struct Cli {
     #[command(flatten)]
     settings: Settings,
     #[command(subcommand)]
@@ -81,63 +82,33 @@ enum Command {
 }
 
 impl Cli {
-    /// The settings.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    /// Whether the command is over in a moment and speaks to a person, so that logs would only be in the way.
-    pub fn is_brief(&self) -> bool {
-        matches!(self.command, Some(Command::Resume(_) | Command::Check(_)))
-    }
-
-    /// Whether many call at once, so that all cores are to be used.
-    pub fn is_for_many(&self) -> bool {
-        matches!(self.command, Some(Command::Http(_)))
-    }
-
-    /// Whether an emulator stands in for Verifa, so that neither a key nor an account is needed.
-    pub fn is_emulated(&self) -> bool {
-        self.settings.emulator || matches!(self.command, Some(Command::Emulator(_)))
-    }
-
-    /// Runs a command that neither speaks to Verifa nor serves anybody, so that settings only matter where it says so;
-    /// none where the command is another.
-    pub fn run_without_settings(&self) -> Option<anyhow::Result<ExitCode>> {
-        match &self.command {
-            Some(Command::Token(flags)) => Some(token::run(flags)),
-            Some(Command::Completions(flags)) => Some(generated::print_completions(flags)),
-            Some(Command::Man(flags)) => Some(generated::write_manual_pages(flags)),
-            Some(Command::Install(flags)) => Some(install::run(flags, &self.settings)),
-            _ => None,
-        }
-    }
-
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// What keeps a command from starting or ends a server early. A call's own failure is told and is an exit code.
-    pub async fn run(self, config: Config) -> anyhow::Result<ExitCode> {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let settings = &self.settings;
         match self.command.unwrap_or(Command::Stdio) {
-            Command::Stdio => {
+            Command::Stdio => process::serve(settings, async |config| {
                 let config = with_emulator(config).await?;
                 if config.tools.emulated {
                     tracing::info!("calls go to the emulator inside this process, not to Verifa");
                 }
                 let has_key = config.caller.key.is_some();
-                let server = Server::new(config.server_state(), config.caller, has_key);
-                transport::stdio::serve(server).await?;
+                transport::stdio::serve(Server::new(config.server_state(), config.caller, has_key)).await?;
                 Ok(ExitCode::SUCCESS)
-            }
-            Command::Http(settings) => {
+            }),
+            Command::Http(http) => process::serve_many(settings, async |config| {
                 let config = with_emulator(config).await?;
-                let options = config.read_http(&settings)?;
-                http::run(options, config).await
+                http::run(config.read_http(&http)?, config).await
+            }),
+            Command::Resume(flags) => {
+                process::run_once(settings, async |config| resume::run(&flags, &with_emulator(config).await?).await)
             }
-            Command::Resume(flags) => resume::run(&flags, &with_emulator(config).await?).await,
-            Command::Check(flags) => check::run(&flags, with_emulator(config).await?).await,
-            Command::Emulator(flags) => emulator::run(&flags).await,
-            Command::Install(flags) => install::run(&flags, &self.settings),
+            Command::Check(flags) => {
+                process::run_once(settings, async |config| check::run(&flags, with_emulator(config).await?).await)
+            }
+            Command::Emulator(flags) => {
+                let settings = Settings { emulator: true, ..settings.clone() };
+                process::serve(&settings, async |_| emulator::run(&flags).await)
+            }
+            Command::Install(flags) => install::run(&flags, settings),
             Command::Token(flags) => token::run(&flags),
             Command::Completions(flags) => generated::print_completions(&flags),
             Command::Man(flags) => generated::write_manual_pages(&flags),
@@ -145,7 +116,7 @@ impl Cli {
     }
 }
 
-/// Starts the emulator inside this process, where it was asked for.
+/// Starts the emulator inside this process, if it is asked for.
 async fn with_emulator(mut config: Config) -> anyhow::Result<Config> {
     if config.tools.emulated {
         let emulator = Emulator::bind(Options::on_a_free_port()).await?;

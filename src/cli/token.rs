@@ -11,26 +11,29 @@ use std::{
 
 use anyhow::Context;
 
-use super::flags::{Token, TokenCommand};
-use crate::call::{Permissions, Toolset};
-use crate::tokens::{self, CallerName, Entry, InvalidCallerName};
-
-/// Wrong usage, as for wrong flags.
-const WRONG: u8 = 2;
+use super::{
+    flags::{Token, TokenCommand},
+    process::UsageError,
+};
+use crate::{
+    call::{Permissions, Toolset},
+    tokens::{self, CallerName, TokenRecord},
+};
 
 pub(super) fn run(flags: &Token) -> anyhow::Result<ExitCode> {
     let Some(path) = flags.tokens_file.as_deref().map(str::trim).filter(|path| !path.is_empty()) else {
-        return complain("name the tokens file with --tokens-file or VERIFA_MCP_TOKENS_FILE");
+        return Err(usage("name the tokens file with --tokens-file or VERIFA_MCP_TOKENS_FILE"));
     };
     let path = Path::new(path);
+    let parsed = |name: &str| name.parse::<CallerName>().map_err(usage);
     match &flags.command {
         TokenCommand::New { name, toolsets, read_only } => {
             let toolsets = toolsets.as_ref().map(|toolsets| toolsets.iter().copied().collect());
             let permissions = Permissions { toolsets, read_only: *read_only };
-            name.parse().map_or_else(misnamed, |name| new(path, name, permissions))
+            new(path, parsed(name)?, permissions)
         }
         TokenCommand::List => list(path),
-        TokenCommand::Revoke { name } => name.parse().map_or_else(misnamed, |name| revoke(path, &name)),
+        TokenCommand::Revoke { name } => revoke(path, &parsed(name)?),
     }
 }
 
@@ -67,29 +70,23 @@ fn revoke(path: &Path, name: &CallerName) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// What was given is not repeated: it may be a token in the wrong place.
-fn misnamed(fault: InvalidCallerName) -> anyhow::Result<ExitCode> {
-    complain(fault)
+fn usage(error: impl fmt::Display) -> anyhow::Error {
+    UsageError(error.to_string()).into()
 }
 
-fn complain(fault: impl fmt::Display) -> anyhow::Result<ExitCode> {
-    writeln!(io::stderr(), "verifa-mcp: {fault}")?;
-    Ok(ExitCode::from(WRONG))
-}
-
-fn table(entries: &[Entry]) -> String {
+fn table(entries: &[TokenRecord]) -> String {
     let rows: Vec<_> =
-        entries.iter().map(|entry| (entry.name.as_str(), rights_words(&entry.permissions), entry)).collect();
+        entries.iter().map(|entry| (entry.name.as_str(), permissions_text(&entry.permissions), entry)).collect();
     let name_width = rows.iter().map(|(name, ..)| name.len()).max().unwrap_or_default();
     let rights_width = rows.iter().map(|(_, permissions, _)| permissions.len()).max().unwrap_or_default();
-    let row = |(name, permissions, entry): &(&str, String, &Entry)| {
+    let row = |(name, permissions, entry): &(&str, String, &TokenRecord)| {
         let created = entry.created.strftime("%Y-%m-%d %H:%M:%S UTC");
         format!("{name:<name_width$}  {permissions:<rights_width$}  {created}\n")
     };
     rows.iter().map(row).collect()
 }
 
-fn rights_words(permissions: &Permissions) -> String {
+fn permissions_text(permissions: &Permissions) -> String {
     let toolsets = match &permissions.toolsets {
         None => "every toolset".to_owned(),
         Some(toolsets) if toolsets.is_empty() => "no toolset".to_owned(),

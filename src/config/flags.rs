@@ -8,93 +8,93 @@ use clap::Args;
 
 /// The settings of `http`, as text: [`crate::config`] reads them.
 #[derive(Debug, Args)]
-pub struct HttpSettings {
+pub(crate) struct HttpSettings {
     /// Address to listen on; may be repeated; port 0 picks a free one [default: 127.0.0.1:8787]
     #[arg(long, env = "VERIFA_MCP_LISTEN", value_name = "ADDRESS", hide_env_values = true)]
-    pub listen: Vec<String>,
+    pub(crate) listen: Vec<String>,
     /// Who may call: none (this computer, with the configured key), api-key (each brings their own Verifa key) or token
     /// (tokens that you give out; the configured key) [default: none with a key on loopback, api-key without a key]
     #[arg(long, env = "VERIFA_MCP_AUTH", value_name = "MODE", hide_env_values = true)]
-    pub auth: Option<String>,
+    pub(crate) auth: Option<String>,
     /// File with the callers' tokens, for --auth token; `verifa-mcp token` manages it
     #[arg(long, env = "VERIFA_MCP_TOKENS_FILE", value_name = "FILE", hide_env_values = true)]
-    pub tokens_file: Option<String>,
+    pub(crate) tokens_file: Option<String>,
     /// Name that the server goes by, as in a request's Host; may be repeated [default: loopback names]
     #[arg(long, env = "VERIFA_MCP_ALLOWED_HOSTS", value_name = "HOST", hide_env_values = true)]
-    pub allowed_host: Vec<String>,
+    pub(crate) allowed_host: Vec<String>,
     /// Origin whose web pages may call, as https://app.example.com; may be repeated [default: loopback pages]
     #[arg(long, env = "VERIFA_MCP_ALLOWED_ORIGINS", value_name = "ORIGIN", hide_env_values = true)]
-    pub allowed_origin: Vec<String>,
-    /// Leave out the classic HTTP+SSE transport, /sse and /messages
-    #[arg(long, env = "VERIFA_MCP_NO_CLASSIC_SSE", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
-    pub no_classic_sse: bool,
+    pub(crate) allowed_origin: Vec<String>,
+    /// Disable the classic HTTP+SSE transport, /sse and /messages
+    #[arg(long, env = "VERIFA_MCP_NO_CLASSIC_SSE", value_name = "BOOL", hide_env_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) no_classic_sse: Option<String>,
     /// Address for /metrics [default: beside /mcp while every listener is loopback, else nowhere]
     #[arg(long, env = "VERIFA_MCP_METRICS_LISTEN", value_name = "ADDRESS", hide_env_values = true)]
-    pub metrics_listen: Option<String>,
+    pub(crate) metrics_listen: Option<String>,
     /// Most connections at once [default: 1024]
     #[arg(long, env = "VERIFA_MCP_MAX_CONNECTIONS", value_name = "NUMBER", hide_env_values = true)]
-    pub max_connections: Option<String>,
+    pub(crate) max_connections: Option<String>,
     /// Most classic SSE streams at once [default: 256]
     #[arg(long, env = "VERIFA_MCP_MAX_STREAMS", value_name = "NUMBER", hide_env_values = true)]
-    pub max_streams: Option<String>,
+    pub(crate) max_streams: Option<String>,
 }
 
 /// The settings, as text: [`crate::config`] reads them, so that all faults are told at once.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Settings")]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Talk to an emulator inside this process instead of Verifa: no account and no key needed
     #[arg(long, global = true)]
-    pub emulator: bool,
+    pub(crate) emulator: bool,
     /// File that holds the secret key, instead of VERIFA_API_KEY
     #[arg(long, env = "VERIFA_API_KEY_FILE", value_name = "FILE", global = true, hide_env_values = true)]
-    pub api_key_file: Option<String>,
+    pub(crate) api_key_file: Option<String>,
     /// sandbox or live; if given, the key must belong to it [default: from the key]
     #[arg(long, env = "VERIFA_ENV", value_name = "ENVIRONMENT", global = true, hide_env_values = true)]
-    pub env: Option<String>,
+    pub(crate) env: Option<String>,
     /// Verifa's API; plain http only on this computer [default: https://api.withverifa.com]
     #[arg(long, env = "VERIFA_API_URL", value_name = "URL", global = true, hide_env_values = true)]
-    pub api_url: Option<String>,
+    pub(crate) api_url: Option<String>,
     /// API version to ask for, YYYY-MM-DD [default: the one pinned to the key]
     #[arg(long, env = "VERIFA_API_VERSION", value_name = "DATE", global = true, hide_env_values = true)]
-    pub api_version: Option<String>,
+    pub(crate) api_version: Option<String>,
     /// Casing of an answer's keys: snake, camel or kebab [default: snake]
     #[arg(long, env = "VERIFA_KEY_INFLECTION", value_name = "CASING", global = true, hide_env_values = true)]
-    pub key_inflection: Option<String>,
+    pub(crate) key_inflection: Option<String>,
     /// How QR codes are handed over: full (image and field), image or none [default: full]
     #[arg(long, env = "VERIFA_MCP_QR", value_name = "MODE", global = true, hide_env_values = true)]
-    pub qr: Option<String>,
+    pub(crate) qr: Option<String>,
     /// Before which calls that write the user is asked, through their MCP client: never, live (those with a live key) or
     /// always; `verifa-mcp resume` asks nobody [default: never]
     #[arg(long, env = "VERIFA_MCP_CONFIRM", value_name = "WHEN", global = true, hide_env_values = true)]
-    pub confirm: Option<String>,
+    pub(crate) confirm: Option<String>,
     /// Longest time for all attempts of one call together [default: 20s]
     #[arg(long, env = "VERIFA_MCP_RETRY_BUDGET", value_name = "DURATION", global = true, hide_env_values = true)]
-    pub retry_budget: Option<String>,
+    pub(crate) retry_budget: Option<String>,
     /// Longest time until a connection stands [default: 5s]
     #[arg(long, env = "VERIFA_MCP_CONNECT_TIMEOUT", value_name = "DURATION", global = true, hide_env_values = true)]
-    pub connect_timeout: Option<String>,
+    pub(crate) connect_timeout: Option<String>,
     /// Longest time for one attempt [default: 10s]
     #[arg(long, env = "VERIFA_MCP_ATTEMPT_TIMEOUT", value_name = "DURATION", global = true, hide_env_values = true)]
-    pub attempt_timeout: Option<String>,
+    pub(crate) attempt_timeout: Option<String>,
     /// Most requests to Verifa at once [default: 64]
     #[arg(long, env = "VERIFA_MCP_MAX_UPSTREAM", value_name = "NUMBER", global = true, hide_env_values = true)]
-    pub max_upstream: Option<String>,
+    pub(crate) max_upstream: Option<String>,
     /// Whether to open the connection to Verifa ahead of the first call: true or false [default: true]
     #[arg(long, env = "VERIFA_MCP_CONNECT_AHEAD", value_name = "BOOL", global = true, hide_env_values = true)]
-    pub connect_ahead: Option<String>,
+    pub(crate) connect_ahead: Option<String>,
     /// PEM file with certificate authorities to trust besides the system's
     #[arg(long, env = "VERIFA_CA_FILE", value_name = "FILE", global = true, hide_env_values = true)]
-    pub ca_file: Option<String>,
+    pub(crate) ca_file: Option<String>,
     /// File that gets two JSON lines per call: who asked for what, and what became of it
     #[arg(long, env = "VERIFA_MCP_AUDIT_LOG", value_name = "FILE", global = true, hide_env_values = true)]
-    pub audit_log: Option<String>,
+    pub(crate) audit_log: Option<String>,
     /// Log level on stderr: off, error, warn, info, debug or trace [default: info; off for resume and check]
     #[arg(long, env = "VERIFA_MCP_LOG", value_name = "LEVEL", global = true, hide_env_values = true)]
-    pub log: Option<String>,
+    pub(crate) log: Option<String>,
     /// Log format: text or json [default: text]
     #[arg(long, env = "VERIFA_MCP_LOG_FORMAT", value_name = "FORMAT", global = true, hide_env_values = true)]
-    pub log_format: Option<String>,
+    pub(crate) log_format: Option<String>,
 }
 
 impl Settings {

@@ -1,12 +1,15 @@
-//! The settings of `verifa-mcp http`: where it listens, who may call, and how much at once.
+//! The settings of `verifa-mcp http`: where it listens, who may call, and how many at once.
 //!
-//! Whatever is wrong is told together, before a port is taken, and no default lends a key to a network.
+//! All errors are reported at once, before a port is taken. No default lends the key to callers from other computers.
 
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 
-use super::{Config, Faults, HttpSettings, Reader, parsed};
-use crate::hosts::{AllowedHost, AllowedOrigin};
+use super::{
+    Config, ConfigErrors, HttpSettings,
+    parser::{SettingsParser, addresses, boolean, non_empty, number, one_of, parsed},
+};
 use crate::{
+    hosts::{AllowedHost, AllowedOrigin},
     tokens::Tokens,
     transport::http::{
         Options,
@@ -14,105 +17,80 @@ use crate::{
     },
 };
 
-/// Where the server listens unless told otherwise.
 const DEFAULT_LISTEN: &str = "127.0.0.1:8787";
-/// Bounds of connections and streams at once.
-const AT_ONCE: RangeInclusive<usize> = 1..=100_000;
-/// What a request may take besides its calls to Verifa.
-const MARGIN: Duration = Duration::from_secs(10);
-/// What a stop may take besides the calls that run.
+const MAX_CONNECTIONS: RangeInclusive<usize> = 1..=100_000;
+/// The time that a request may take in addition to its calls to Verifa.
+const REQUEST_MARGIN: Duration = Duration::from_secs(10);
+/// The time that stopping may take in addition to the calls that run.
 const GRACE_MARGIN: Duration = Duration::from_secs(5);
 
 impl Config {
-    /// Reads the settings of the HTTP server.
-    ///
-    /// # Errors
-    /// Every fault at once.
-    pub fn read_http(&self, settings: &HttpSettings) -> Result<Options, Faults> {
-        let mut reader = Reader::default();
-        let addresses = reader.list(&settings.listen, "VERIFA_MCP_LISTEN", address);
-        let listen = if addresses.is_empty() { DEFAULT_LISTEN.parse().into_iter().collect() } else { addresses };
-        let metrics_listen = reader.text(settings.metrics_listen.as_deref(), "VERIFA_MCP_METRICS_LISTEN", address);
-        let hosts = reader.list(&settings.allowed_host, "VERIFA_MCP_ALLOWED_HOSTS", parsed::<AllowedHost>);
-        let origins = reader.list(&settings.allowed_origin, "VERIFA_MCP_ALLOWED_ORIGINS", parsed::<AllowedOrigin>);
-        let at_once = |value: &Option<String>, name, reader: &mut Reader| reader.text(value.as_deref(), name, at_once);
-        let max_connections = at_once(&settings.max_connections, "VERIFA_MCP_MAX_CONNECTIONS", &mut reader);
-        let max_streams = at_once(&settings.max_streams, "VERIFA_MCP_MAX_STREAMS", &mut reader);
-        let auth = self.read_auth(settings, &listen, &mut reader);
-        let (Some(auth), true) = (auth, reader.faults.is_empty()) else { return Err(Faults(reader.faults)) };
-        let open = matches!(auth, Auth::None(_));
-        let max_streams = max_streams.unwrap_or(256);
+    pub(crate) fn read_http(&self, settings: &HttpSettings) -> Result<Options, ConfigErrors> {
+        let mut parser = SettingsParser::default();
+        let mut listen = parser.list(&settings.listen, "VERIFA_MCP_LISTEN", addresses).concat();
+        if listen.is_empty() {
+            listen.extend(DEFAULT_LISTEN.parse::<SocketAddr>());
+        }
+        let metrics = parser.value(settings.metrics_listen.as_deref(), "VERIFA_MCP_METRICS_LISTEN", addresses);
+        let hosts = parser.list(&settings.allowed_host, "VERIFA_MCP_ALLOWED_HOSTS", parsed::<AllowedHost>);
+        let origins = parser.list(&settings.allowed_origin, "VERIFA_MCP_ALLOWED_ORIGINS", parsed::<AllowedOrigin>);
+        let mut maximum = |value: &Option<String>, name| {
+            parser.value(value.as_deref(), name, |value| number(value, &MAX_CONNECTIONS))
+        };
+        let max_connections = maximum(&settings.max_connections, "VERIFA_MCP_MAX_CONNECTIONS");
+        let max_streams = maximum(&settings.max_streams, "VERIFA_MCP_MAX_STREAMS").unwrap_or(256);
+        let no_classic_sse = parser.value(settings.no_classic_sse.as_deref(), "VERIFA_MCP_NO_CLASSIC_SSE", boolean);
+        let auth = self.auth(settings, &listen, &mut parser);
+        let auth = parser.keep(auth);
+        let auth = parser.finish(auth)?;
+        let is_open = matches!(auth, Auth::None(_));
         Ok(Options {
             listen,
-            metrics_listen,
+            metrics_listen: metrics.and_then(|addresses| addresses.first().copied()),
             auth,
             permissions: self.caller.permissions.clone(),
             allowed_hosts: if hosts.is_empty() { AllowedHost::loopback() } else { hosts },
             allowed_origins: if origins.is_empty() { AllowedOrigin::loopback() } else { origins },
-            classic_sse: !settings.no_classic_sse,
+            classic_sse: !no_classic_sse.unwrap_or(false),
             max_connections: max_connections.unwrap_or(1_024),
             max_streams,
-            max_streams_per_caller: if open { max_streams } else { (max_streams / 4).max(1) },
-            // Where everybody is one caller, there is nobody to be fair to.
-            max_calls_per_caller: (!open).then(|| (self.client.max_upstream / 4).max(1)),
-            request_timeout: self.client.retry_budget.saturating_add(MARGIN),
+            max_streams_per_caller: if is_open { max_streams } else { (max_streams / 4).max(1) },
+            // Without authentication there is only one caller.
+            max_calls_per_caller: (!is_open).then(|| (self.client.max_upstream / 4).max(1)),
+            request_timeout: self.client.retry_budget.saturating_add(REQUEST_MARGIN),
             grace: self.client.retry_budget.saturating_add(GRACE_MARGIN),
         })
     }
 
-    fn read_auth(&self, settings: &HttpSettings, listen: &[SocketAddr], reader: &mut Reader) -> Option<Auth> {
-        let chosen = reader.text(settings.auth.as_deref(), "VERIFA_MCP_AUTH", mode);
-        let path = settings.tokens_file.as_deref().map(str::trim).filter(|path| !path.is_empty());
+    fn auth(
+        &self,
+        settings: &HttpSettings,
+        listen: &[SocketAddr],
+        parser: &mut SettingsParser,
+    ) -> Result<Auth, String> {
+        let chosen = parser.value(settings.auth.as_deref(), "VERIFA_MCP_AUTH", one_of::<Mode>);
         let is_loopback = listen.iter().all(|address| address.ip().is_loopback());
         let has_key = self.tools.emulated || self.caller.key.is_some();
-        let mode = match chosen.map_or_else(|| Mode::by_default(has_key, is_loopback), Ok) {
-            Ok(mode) => mode,
-            Err(choices) => {
-                reader.faults.push(format!("VERIFA_MCP_AUTH is not set, and {choices}"));
-                return None;
-            }
-        };
-        match (mode, &self.caller.key, path) {
-            (Mode::ApiKey, ..) => Some(Auth::ApiKey),
+        let mode = chosen.map_or_else(|| Mode::by_default(has_key, is_loopback), Ok);
+        let mode = mode.map_err(|choices| format!("VERIFA_MCP_AUTH is not set, and {choices}"))?;
+        let error = match (mode, &self.caller.key, non_empty(settings.tokens_file.as_deref())) {
+            (Mode::ApiKey, ..) => return Ok(Auth::ApiKey),
             (Mode::None, ..) if !is_loopback => {
-                let fault = "VERIFA_MCP_AUTH is none, which is for listeners that only this computer reaches; use token \
-                    or api-key, or listen on 127.0.0.1";
-                reader.faults.push(fault.to_owned());
-                None
+                "VERIFA_MCP_AUTH is none, which is for listeners that only this computer can reach; use token or \
+                 api-key, or listen on 127.0.0.1"
             }
             (Mode::None | Mode::Token, None, _) => {
-                let fault =
-                    "VERIFA_MCP_AUTH needs a key of the deployment's own for this; set VERIFA_API_KEY, or use api-key";
-                reader.faults.push(fault.to_owned());
-                None
+                "VERIFA_MCP_AUTH needs the deployment's own key for this; set VERIFA_API_KEY, or use api-key"
             }
-            (Mode::None, Some(_), _) => Some(Auth::None(self.caller.clone())),
-            (Mode::Token, Some(key), Some(path)) => match Tokens::open(path.into()) {
-                Ok(tokens) => Some(Auth::Token(Box::new(tokens), key.clone())),
-                Err(fault) => {
-                    reader.faults.push(format!("VERIFA_MCP_TOKENS_FILE: {fault}"));
-                    None
-                }
-            },
+            (Mode::None, Some(_), _) => return Ok(Auth::None(self.caller.clone())),
+            (Mode::Token, Some(key), Some(path)) => {
+                let tokens = Tokens::open(path.into()).map_err(|error| format!("VERIFA_MCP_TOKENS_FILE: {error}"))?;
+                return Ok(Auth::Token(Box::new(tokens), key.clone()));
+            }
             (Mode::Token, Some(_), None) => {
-                let fault = "VERIFA_MCP_TOKENS_FILE is not set, and VERIFA_MCP_AUTH is token; `verifa-mcp token new` makes \
-                    the file";
-                reader.faults.push(fault.to_owned());
-                None
+                "VERIFA_MCP_TOKENS_FILE is not set, and VERIFA_MCP_AUTH is token; `verifa-mcp token new` creates the file"
             }
-        }
+        };
+        Err(error.to_owned())
     }
-}
-
-fn address(value: &str) -> Result<SocketAddr, String> {
-    value.parse().map_err(|_| "must be an address and a port, for example 127.0.0.1:8787 or [::1]:8787".to_owned())
-}
-
-fn at_once(value: &str) -> Result<usize, String> {
-    let number = value.parse().ok().filter(|number| AT_ONCE.contains(number));
-    number.ok_or_else(|| "must be a whole number from 1 to 100000".to_owned())
-}
-
-fn mode(value: &str) -> Result<Mode, String> {
-    super::one_of(value, &[("none", Mode::None), ("api-key", Mode::ApiKey), ("token", Mode::Token)])
 }

@@ -1,13 +1,14 @@
-//! The settings, read and checked: text from flags and variables becomes values that cannot be wrong.
+//! The settings: flags and environment variables become values that are valid.
 //!
-//! All faults are told at once, each with its fix, and none repeats the key.
+//! All errors are reported at once, each with its fix, and none repeats the key. What the settings are for is decided by
+//! the modules that they are passed to.
 
 mod flags;
 mod http;
+mod parser;
 
-use std::{ffi::OsString, fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{ffi::OsString, fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
-use jiff::SignedDuration;
 use reqwest::Certificate;
 use rustls::{
     RootCertStore,
@@ -15,88 +16,88 @@ use rustls::{
 };
 use tracing::level_filters::LevelFilter;
 
-use crate::call::{Caller, Permissions, Toolset};
-use crate::untrusted::UntrustedText;
+use self::parser::{SettingsParser, boolean, non_empty, number, one_of, parsed};
+pub(crate) use self::{
+    flags::{HttpSettings, Settings},
+    parser::{addresses, duration},
+};
 use crate::{
     audit::AuditLog,
+    call::{Caller, Permissions, Toolset},
     emulator::SANDBOX_KEY,
+    http_client::is_proxy,
+    private_file,
     telemetry::Format,
     tools::{Confirm, QrMode, ServerState, ToolSettings},
+    untrusted::UntrustedText,
     verifa::{ApiKey, BaseUrl, Client, ClientSettings, Environment},
 };
 
-pub use flags::{HttpSettings, Settings};
-
 const API_KEY: &str = "VERIFA_API_KEY";
-/// Bounds of every duration.
-const DURATIONS: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3_600);
-/// Bounds of the number of requests at once.
-const UPSTREAM: std::ops::RangeInclusive<usize> = 1..=10_000;
+const MAX_UPSTREAM: RangeInclusive<usize> = 1..=10_000;
+/// The largest key file, in bytes. A key is far shorter; editors add little.
+const MAX_KEY_FILE: u64 = 16 * 1024;
+/// The largest file of certificates, in bytes. All that a system trusts are a quarter of a megabyte.
+const MAX_CA_FILE: u64 = 16 * 1024 * 1024;
 
-/// Every setting, checked.
+/// Every setting.
 #[derive(Debug, Clone)]
-pub struct Config {
-    /// Whose key calls are made with.
-    pub caller: Caller,
-    /// What the HTTP client is made of.
-    pub client: ClientSettings,
-    pub tools: ToolSettings,
-    /// `VERIFA_MCP_CONFIRM`
-    pub confirm: Confirm,
-    /// `VERIFA_MCP_AUDIT_LOG`
-    pub audit: Option<Arc<AuditLog>>,
-    /// `VERIFA_MCP_LOG`; none where it was not set.
-    pub log: Option<LevelFilter>,
-    /// `VERIFA_MCP_LOG_FORMAT`
-    pub log_format: Format,
+pub(crate) struct Config {
+    pub(crate) caller: Caller,
+    pub(crate) client: ClientSettings,
+    pub(crate) tools: ToolSettings,
+    pub(crate) confirm: Confirm,
+    pub(crate) audit: Option<Arc<AuditLog>>,
+    pub(crate) log: Option<LevelFilter>,
+    pub(crate) log_format: Format,
 }
 
-/// What is wrong with the settings, a line each.
+/// What is wrong with the settings, one line each.
 #[derive(Debug, thiserror::Error)]
-pub struct Faults(Vec<String>);
+pub(crate) struct ConfigErrors(Vec<String>);
 
-impl fmt::Display for Faults {
+impl fmt::Display for ConfigErrors {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_slice() {
-            [fault] => write!(formatter, "wrong setting: {fault}"),
-            faults => write!(formatter, "{} wrong settings:\n  {}", faults.len(), faults.join("\n  ")),
+            [error] => write!(formatter, "invalid setting: {error}"),
+            errors => write!(formatter, "{} invalid settings:\n  {}", errors.len(), errors.join("\n  ")),
         }
     }
 }
 
 impl Config {
-    /// Reads the settings; `variable` looks an environment variable up. An empty value counts as not set.
+    /// Parses the settings. `variable` looks up an environment variable that has no flag.
     ///
-    /// Where an emulator stands in for Verifa, the key, the environment and the URL are the emulator's, and what is set
-    /// for Verifa is not looked at.
-    ///
-    /// # Errors
-    /// Every fault at once.
-    pub fn read(
+    /// With an emulator, the key, the environment and the URL are the emulator's, and what is set for Verifa is ignored.
+    pub(crate) fn read(
         settings: &Settings,
         emulated: bool,
         variable: impl Fn(&str) -> Option<OsString>,
-    ) -> Result<Self, Faults> {
-        let mut reader = Reader::default();
-        let key = if emulated { None } else { reader.key(settings, variable(API_KEY)) };
-        let permissions = reader.permissions(&variable);
-        let api_url = settings.api_url.as_deref().filter(|url| !emulated && !url.trim().is_empty());
-        let base_url = reader.text(Some(api_url.unwrap_or(BaseUrl::DEFAULT)), "VERIFA_API_URL", parsed);
-        let extra_authorities = reader.file(settings.ca_file.as_deref(), "VERIFA_CA_FILE", certificates);
-        let mut duration = |value: &Option<String>, name| reader.text(value.as_deref(), name, duration);
+    ) -> Result<Self, ConfigErrors> {
+        let mut parser = SettingsParser::default();
+        let key = if emulated { None } else { parser.key(settings, &variable) };
+        let permissions = parser.permissions(&variable);
+        let api_url = non_empty(settings.api_url.as_deref()).filter(|_| !emulated).unwrap_or(BaseUrl::DEFAULT);
+        let base_url = parser.value(Some(api_url), "VERIFA_API_URL", parsed::<BaseUrl>);
+        if !emulated && base_url.as_ref().is_some_and(|url| !url.is_loopback()) {
+            parser.proxies(&variable);
+        }
+        let extra_authorities = parser.file(settings.ca_file.as_deref(), "VERIFA_CA_FILE", MAX_CA_FILE, certificates);
+        let mut duration = |value: &Option<String>, name| parser.value(value.as_deref(), name, duration);
         let retry_budget = duration(&settings.retry_budget, "VERIFA_MCP_RETRY_BUDGET");
         let connect_timeout = duration(&settings.connect_timeout, "VERIFA_MCP_CONNECT_TIMEOUT");
         let attempt_timeout = duration(&settings.attempt_timeout, "VERIFA_MCP_ATTEMPT_TIMEOUT");
-        let max_upstream = reader.text(settings.max_upstream.as_deref(), "VERIFA_MCP_MAX_UPSTREAM", max_upstream);
-        let connect_ahead = reader.text(settings.connect_ahead.as_deref(), "VERIFA_MCP_CONNECT_AHEAD", switch);
-        let verifa_version = reader.text(settings.api_version.as_deref(), "VERIFA_API_VERSION", parsed);
-        let key_inflection = reader.text(settings.key_inflection.as_deref(), "VERIFA_KEY_INFLECTION", parsed);
-        let qr = reader.text(settings.qr.as_deref(), "VERIFA_MCP_QR", qr_mode);
-        let confirm = reader.text(settings.confirm.as_deref(), "VERIFA_MCP_CONFIRM", confirm);
-        let audit = reader.audit_log(settings.audit_log.as_deref());
-        let log = reader.text(settings.log.as_deref(), "VERIFA_MCP_LOG", log_level);
-        let log_format = reader.text(settings.log_format.as_deref(), "VERIFA_MCP_LOG_FORMAT", log_format);
-        let (Some(base_url), true) = (base_url, reader.faults.is_empty()) else { return Err(Faults(reader.faults)) };
+        let max_upstream = parser
+            .value(settings.max_upstream.as_deref(), "VERIFA_MCP_MAX_UPSTREAM", |value| number(value, &MAX_UPSTREAM));
+        let connect_ahead = parser.value(settings.connect_ahead.as_deref(), "VERIFA_MCP_CONNECT_AHEAD", boolean);
+        let verifa_version = parser.value(settings.api_version.as_deref(), "VERIFA_API_VERSION", parsed);
+        let key_inflection = parser.value(settings.key_inflection.as_deref(), "VERIFA_KEY_INFLECTION", parsed);
+        let qr = parser.value(settings.qr.as_deref(), "VERIFA_MCP_QR", one_of);
+        let confirm = parser.value(settings.confirm.as_deref(), "VERIFA_MCP_CONFIRM", one_of);
+        let audit = parser.audit_log(settings.audit_log.as_deref());
+        let log = parser.value(settings.log.as_deref(), "VERIFA_MCP_LOG", log_level);
+        let log_format = parser.value(settings.log_format.as_deref(), "VERIFA_MCP_LOG_FORMAT", one_of);
+        let base_url = parser.finish(base_url)?;
         Ok(Self {
             caller: Caller { key, permissions, ..Caller::default() },
             client: ClientSettings {
@@ -121,11 +122,8 @@ impl Config {
         })
     }
 
-    /// Points everything at the emulator inside this process.
-    ///
-    /// # Errors
-    /// None for an emulator of ours: its address and its key are good ones.
-    pub fn use_emulator(&mut self, url: &str) -> anyhow::Result<()> {
+    /// Sends everything to the emulator inside this process.
+    pub(crate) fn use_emulator(&mut self, url: &str) -> anyhow::Result<()> {
         self.client.base_url = url.parse()?;
         self.caller.key = Some(SANDBOX_KEY.parse()?);
         Ok(())
@@ -140,94 +138,53 @@ impl Config {
     }
 }
 
-/// Collects faults while it reads.
-#[derive(Default)]
-struct Reader {
-    faults: Vec<String>,
-}
-
-impl Reader {
-    fn text<T>(&mut self, value: Option<&str>, name: &str, parse: fn(&str) -> Result<T, String>) -> Option<T> {
-        let value = value.map(str::trim).filter(|value| !value.is_empty())?;
-        let fault = match parse(value) {
-            Ok(parsed) => return Some(parsed),
-            Err(fault) => fault,
-        };
-        // What stands before an @ in a URL may be a password.
-        let repeated = if value.contains('@') {
-            String::new()
-        } else {
-            format!("; it is {}", UntrustedText::truncated(value, 100).quoted())
-        };
-        self.faults.push(format!("{name} {fault}{repeated}"));
-        None
-    }
-
-    /// Reads each part of a list; a flag may be repeated, and each may hold several parts between commas.
-    fn list<T>(&mut self, values: &[String], name: &str, parse: fn(&str) -> Result<T, String>) -> Vec<T> {
-        let parts = values.iter().flat_map(|value| value.split(','));
-        parts.filter_map(|part| self.text(Some(part), name, parse)).collect()
-    }
-
-    /// What nobody may exceed: `VERIFA_MCP_TOOLSETS` and `VERIFA_MCP_READ_ONLY`, as Verifa's own server has them.
+impl SettingsParser {
+    /// What no caller may exceed, named as in Verifa's own server.
     fn permissions(&mut self, variable: &impl Fn(&str) -> Option<OsString>) -> Permissions {
-        let text = |name| variable(name).map(|value| value.to_string_lossy().into_owned());
-        let (toolsets, read_only) = (text("VERIFA_MCP_TOOLSETS"), text("VERIFA_MCP_READ_ONLY"));
-        let toolsets = toolsets.filter(|value| !value.trim().is_empty());
-        let named = self.list(toolsets.as_slice(), "VERIFA_MCP_TOOLSETS", parsed::<Toolset>);
-        let read_only = self.text(read_only.as_deref(), "VERIFA_MCP_READ_ONLY", switch).unwrap_or(false);
-        Permissions { toolsets: toolsets.map(|_| named.into_iter().collect()), read_only }
+        let mut read = |name| self.variable(name, variable(name));
+        let (toolsets, read_only) = (read("VERIFA_MCP_TOOLSETS"), read("VERIFA_MCP_READ_ONLY"));
+        let chosen = self.list(toolsets.as_slice(), "VERIFA_MCP_TOOLSETS", parsed::<Toolset>);
+        let read_only = self.value(read_only.as_deref(), "VERIFA_MCP_READ_ONLY", boolean).unwrap_or(false);
+        Permissions { toolsets: toolsets.map(|_| chosen.into_iter().collect()), read_only }
     }
 
-    fn file<T>(&mut self, path: Option<&str>, name: &str, parse: fn(&[u8]) -> Result<T, String>) -> Option<T> {
-        let path = path.map(str::trim).filter(|path| !path.is_empty())?;
-        let content = std::fs::read(path).map_err(|error| format!("cannot be read ({})", error.kind()));
-        match content.and_then(|content| parse(&content)) {
-            Ok(parsed) => Some(parsed),
-            Err(fault) => {
-                self.faults.push(format!("{name} names the file {}, which {fault}", UntrustedText::new(path)));
-                None
-            }
+    /// The HTTP client passes over an invalid proxy, and would connect without it.
+    fn proxies(&mut self, variable: &impl Fn(&str) -> Option<OsString>) {
+        for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+            let value = self.variable(name, variable(name));
+            self.value(value.as_deref(), name, |value| {
+                let error = "must be the URL of a proxy, for example http://proxy.example.com:3128";
+                if is_proxy(value) { Ok(()) } else { Err(error.to_owned()) }
+            });
         }
     }
 
     fn audit_log(&mut self, path: Option<&str>) -> Option<AuditLog> {
-        let path = path.map(str::trim).filter(|path| !path.is_empty())?;
-        let fault = match AuditLog::open(path) {
-            Ok(log) => return Some(log),
-            Err(error) => error.kind(),
-        };
-        self.faults.push(format!(
-            "VERIFA_MCP_AUDIT_LOG names the file {}, which cannot be opened for writing ({fault})",
-            UntrustedText::new(path)
-        ));
-        None
+        let path = non_empty(path)?;
+        let log = AuditLog::open(path).map_err(|error| {
+            let (path, reason) = (UntrustedText::new(path), private_file::reason(&error));
+            format!("VERIFA_MCP_AUDIT_LOG names the file {path}, which cannot be opened for writing ({reason})")
+        });
+        self.keep(log)
     }
 
-    /// The key from the variable or the file, checked against `VERIFA_ENV`.
-    fn key(&mut self, settings: &Settings, variable: Option<OsString>) -> Option<ApiKey> {
-        let variable =
-            variable.map(|value| value.to_string_lossy().trim().to_owned()).filter(|value| !value.is_empty());
-        let path = settings.api_key_file.as_deref().map(str::trim).filter(|path| !path.is_empty());
-        let environment: Option<Environment> = self.text(settings.env.as_deref(), "VERIFA_ENV", parsed);
-        let key = match (variable, path) {
+    /// The key from the variable or the file, compared with `VERIFA_ENV`.
+    fn key(&mut self, settings: &Settings, variable: &impl Fn(&str) -> Option<OsString>) -> Option<ApiKey> {
+        let text = self.variable(API_KEY, variable(API_KEY));
+        let path = non_empty(settings.api_key_file.as_deref());
+        let environment = self.value(settings.env.as_deref(), "VERIFA_ENV", parsed::<Environment>);
+        let key = match (text, path) {
             (Some(_), Some(_)) => {
-                self.faults.push("VERIFA_API_KEY and VERIFA_API_KEY_FILE are both set; keep one of them".to_owned());
+                self.error("VERIFA_API_KEY and VERIFA_API_KEY_FILE are both set; keep one of them");
                 None
             }
-            (Some(text), None) => match text.parse::<ApiKey>() {
-                Ok(key) => Some(key),
-                Err(fault) => {
-                    self.faults.push(format!("{API_KEY} {fault}"));
-                    None
-                }
-            },
-            (None, path) => self.file(path, "VERIFA_API_KEY_FILE", key_in_file),
+            (Some(text), None) => self.keep(text.trim().parse().map_err(|error| format!("{API_KEY} {error}"))),
+            (None, path) => self.file(path, "VERIFA_API_KEY_FILE", MAX_KEY_FILE, key_in_file),
         };
         if let (Some(key), Some(expected)) = (&key, environment)
             && key.environment() != expected
         {
-            self.faults.push(format!(
+            self.error(format!(
                 "VERIFA_ENV is {expected}, but the key is a {} key; use a {}… key or change VERIFA_ENV",
                 key.environment(),
                 expected.key_prefix()
@@ -238,14 +195,14 @@ impl Reader {
 }
 
 fn key_in_file(content: &[u8]) -> Result<ApiKey, String> {
-    let text = str::from_utf8(content).map_err(|_| "is not text".to_owned())?.trim();
-    if text.is_empty() {
-        return Err("is empty".to_owned());
+    match str::from_utf8(content).map(str::trim) {
+        Err(_) => Err("is not UTF-8 text".to_owned()),
+        Ok("") => Err("is empty".to_owned()),
+        Ok(text) => text.parse().map_err(|error| format!("contains text that {error}")),
     }
-    text.parse().map_err(|fault| format!("holds a text that {fault}"))
 }
 
-/// Reads certificates and makes sure that each can be trusted as an authority, which would else fail at the first call.
+/// Parses certificates, and checks that each can be trusted as an authority: the first call would fail otherwise.
 fn certificates(content: &[u8]) -> Result<Vec<Certificate>, String> {
     let usable = || {
         let mut roots = RootCertStore::empty();
@@ -253,64 +210,10 @@ fn certificates(content: &[u8]) -> Result<Vec<Certificate>, String> {
         authorities.iter().try_for_each(|authority| roots.add(authority.clone())).ok()?;
         authorities.iter().map(|authority| Certificate::from_der(authority).ok()).collect::<Option<Vec<_>>>()
     };
-    let unusable = "holds no PEM certificate that can be used (-----BEGIN CERTIFICATE-----)";
+    let unusable = "contains no usable PEM certificate (-----BEGIN CERTIFICATE-----)";
     usable().filter(|authorities| !authorities.is_empty()).ok_or_else(|| unusable.to_owned())
 }
 
-fn parsed<T: FromStr<Err: fmt::Display>>(value: &str) -> Result<T, String> {
-    value.parse().map_err(|fault: T::Err| fault.to_string())
-}
-
-/// Reads a duration: `20s`, `1m 30s`, `500ms`, or a plain number of seconds.
-///
-/// # Errors
-/// What is allowed.
-pub fn duration(value: &str) -> Result<Duration, String> {
-    let seconds = value.parse().map(Duration::from_secs).ok();
-    let friendly = || value.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
-    seconds
-        .or_else(friendly)
-        .filter(|duration| DURATIONS.contains(duration))
-        .ok_or_else(|| "must be a duration between 10ms and 1h, for example 20s".to_owned())
-}
-
-fn max_upstream(value: &str) -> Result<usize, String> {
-    let number = value.parse().ok().filter(|number| UPSTREAM.contains(number));
-    number.ok_or_else(|| "must be a whole number from 1 to 10000".to_owned())
-}
-
-fn switch(value: &str) -> Result<bool, String> {
-    one_of(value, &[("true", true), ("1", true), ("false", false), ("0", false)])
-}
-
-fn qr_mode(value: &str) -> Result<QrMode, String> {
-    one_of(value, &[("full", QrMode::Full), ("image", QrMode::Image), ("none", QrMode::None)])
-}
-
-fn confirm(value: &str) -> Result<Confirm, String> {
-    one_of(value, &[("never", Confirm::Never), ("live", Confirm::Live), ("always", Confirm::Always)])
-}
-
 fn log_level(value: &str) -> Result<LevelFilter, String> {
-    let levels = [
-        ("off", LevelFilter::OFF),
-        ("error", LevelFilter::ERROR),
-        ("warn", LevelFilter::WARN),
-        ("info", LevelFilter::INFO),
-        ("debug", LevelFilter::DEBUG),
-        ("trace", LevelFilter::TRACE),
-    ];
-    one_of(value, &levels)
-}
-
-fn log_format(value: &str) -> Result<Format, String> {
-    one_of(value, &[("text", Format::Text), ("json", Format::Json)])
-}
-
-fn one_of<T: Copy>(value: &str, choices: &[(&str, T)]) -> Result<T, String> {
-    let chosen = choices.iter().find(|(name, _)| value == *name).map(|(_, choice)| *choice);
-    chosen.ok_or_else(|| {
-        let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-        format!("must be one of {}", names.join(", "))
-    })
+    value.parse().map_err(|_| "must be one of off, error, warn, info, debug, trace".to_owned())
 }

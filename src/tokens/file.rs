@@ -1,235 +1,126 @@
-//! The tokens file as a whole: made, read, added to, cut.
+//! The tokens file: tokens are issued, listed and revoked here.
 //!
-//! Whoever can write it can let themselves in, so it is made for its owner alone and refused when others may write it.
-//! A lock file beside it keeps two commands from undoing each other's work.
+//! Whoever can write to the file can admit themselves, so it is created for its owner alone, and refused if others can
+//! write to it. It is never left half written, and a lock keeps two commands from undoing each other's work.
 
 use std::{
     collections::HashSet,
-    ffi::OsString,
-    fs::{self, File, Metadata, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
 
-use super::{CallerName, Entry, Token};
-use crate::call::Permissions;
-use crate::untrusted::UntrustedText;
+use super::{CallerName, Token, TokenRecord};
+use crate::{
+    call::Permissions,
+    private_file::{self, lock},
+    untrusted::UntrustedText,
+};
 
-/// What is wrong with a tokens file, or keeps a token from being made.
+/// Room for tens of thousands of tokens, in bytes.
+const MAX_LENGTH: u64 = 16 * 1024 * 1024;
+
+/// Why a tokens file cannot be used, or a token cannot be issued.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum TokensError {
-    /// There is none.
-    #[error("there is no tokens file {path}; `verifa-mcp token new NAME --tokens-file {path}` makes one")]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The system does not let it be read.
-    #[error("the tokens file {path} cannot be read ({kind})")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        kind: io::ErrorKind,
-    },
-    /// The system does not let it be written.
-    #[error("the tokens file {path} cannot be written ({kind})")]
-    Unwritable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        kind: io::ErrorKind,
-    },
-    /// Others could add tokens of their own.
-    #[error("the tokens file {path} can be written by others than its owner; run `chmod go-w {path}`")]
-    WritableByOthers {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A line is no token.
-    #[error("line {line} of the tokens file {path} is wrong: {fault}; correct it or take it out")]
-    Broken {
-        /// The file.
-        path: PathBuf,
-        /// The line's number, from 1.
-        line: usize,
-        /// What is wrong with it.
-        fault: String,
-    },
-    /// Another command holds the lock.
-    #[error("another command is changing the tokens; if none is, one was cut off: remove {lock}")]
-    Locked {
-        /// The lock file.
-        lock: PathBuf,
-    },
-    /// The name has a token.
-    #[error("{0} has a token; revoke it first, or take another name")]
-    Taken(CallerName),
-    /// The system gave no random bytes.
-    #[error("the system gives no random numbers: {0}")]
+    #[error("there is no tokens file {0}; `verifa-mcp token new NAME --tokens-file {0}` creates one")]
+    Missing(PathBuf),
+    #[error("the tokens file {0} cannot be read ({1})")]
+    Unreadable(PathBuf, String),
+    #[error("the tokens file {0} cannot be written ({1})")]
+    Unwritable(PathBuf, String),
+    #[error("the tokens file {0} can be written by others than its owner; run `chmod go-w {0}`")]
+    WritableByOthers(PathBuf),
+    #[error("line {line} of the tokens file {path} is invalid: {error}; correct or remove it")]
+    InvalidLine { path: PathBuf, line: usize, error: String },
+    #[error("{0} already has a token; revoke it first, or choose another name")]
+    NameTaken(CallerName),
+    #[error("the system provides no random numbers: {0}")]
     NoRandomness(#[from] getrandom::Error),
 }
 
 /// Every token of the file.
 ///
 /// # Errors
-/// The file is missing, cannot be read, can be written by others, or holds a line that is no token.
-pub fn list(path: &Path) -> Result<Vec<Entry>, TokensError> {
-    read(path).map(|(_, text)| parse(&text, path))?
+/// The file is missing, unreadable or writable by others, or has an invalid line.
+pub fn list(path: &Path) -> Result<Vec<TokenRecord>, TokensError> {
+    parse(&read(path)?, path)
 }
 
-/// Makes a token for a caller and adds it to the file, which is made where there is none.
+/// Issues a token and adds it to the file, which is created if it is missing.
 ///
 /// # Errors
 /// The name is taken, or the file cannot be read, trusted or written.
 pub fn issue(path: &Path, name: CallerName, permissions: Permissions) -> Result<Token, TokensError> {
-    let path = real(path);
-    let _lock = Lock::take(&path)?;
-    let text = match read(&path) {
-        Ok((_, text)) => text,
-        Err(TokensError::Missing { .. }) => String::new(),
-        Err(error) => return Err(error),
+    let unwritable = |error: io::Error| TokensError::Unwritable(path.to_path_buf(), private_file::reason(&error));
+    let _lock = lock(path).map_err(unwritable)?;
+    let mut text = match read(path) {
+        Err(TokensError::Missing(_)) => String::new(),
+        read => read?,
     };
-    if parse(&text, &path)?.iter().any(|entry| entry.name == name) {
-        return Err(TokensError::Taken(name));
+    if parse(&text, path)?.iter().any(|record| record.name == name) {
+        return Err(TokensError::NameTaken(name));
     }
     let token = Token::random()?;
-    // An editor may have left the last line open.
-    let start = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    let written = line(&Entry::new(name, permissions, &token)).and_then(|line| {
-        let mut file = private(OpenOptions::new().append(true).create(true)).open(&path)?;
-        let length = file.metadata()?.len();
-        // Half a line would make all others unreadable.
-        file.write_all(format!("{start}{line}").as_bytes()).inspect_err(|_| drop(file.set_len(length)))
-    });
-    written.map_err(|error| TokensError::Unwritable { path, kind: error.kind() })?;
+    // An editor may have left the last line without an end.
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text += &line(&TokenRecord::new(name, permissions, &token)).map_err(unwritable)?;
+    private_file::replace(path, text.as_bytes()).map_err(unwritable)?;
     Ok(token)
 }
 
-/// Takes a caller's token out of the file; false where there is none of that name.
+/// Removes a caller's token from the file; false if there is no token of that name.
 ///
 /// # Errors
 /// The file cannot be read, trusted or written.
 pub fn revoke(path: &Path, name: &CallerName) -> Result<bool, TokensError> {
-    let path = real(path);
-    let lock = Lock::take(&path)?;
-    let (metadata, text) = read(&path)?;
-    let entries = parse(&text, &path)?;
-    if entries.iter().all(|entry| entry.name != *name) {
+    let unwritable = |error: io::Error| TokensError::Unwritable(path.to_path_buf(), private_file::reason(&error));
+    let _lock = lock(path).map_err(unwritable)?;
+    let records = list(path)?;
+    if records.iter().all(|record| record.name != *name) {
         return Ok(false);
     }
-    let kept: io::Result<String> = entries.iter().filter(|entry| entry.name != *name).map(line).collect();
-    let replaced = kept.and_then(|kept| lock.replace(&path, &kept, &metadata));
-    replaced.map_err(|error| TokensError::Unwritable { path, kind: error.kind() })?;
+    let kept: io::Result<String> = records.iter().filter(|record| record.name != *name).map(line).collect();
+    kept.and_then(|kept| private_file::replace(path, kept.as_bytes())).map_err(unwritable)?;
     Ok(true)
 }
 
-fn read(path: &Path) -> Result<(Metadata, String), TokensError> {
-    let path_buf = || path.to_path_buf();
-    let read = File::open(path).and_then(|mut file| {
-        let metadata = file.metadata()?;
-        let mut text = String::new();
-        file.read_to_string(&mut text)?;
-        Ok((metadata, text))
-    });
-    match read {
-        Ok((metadata, _)) if writable_by_others(&metadata) => Err(TokensError::WritableByOthers { path: path_buf() }),
-        Ok(read) => Ok(read),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(TokensError::Missing { path: path_buf() }),
-        Err(error) => Err(TokensError::Unreadable { path: path_buf(), kind: error.kind() }),
+fn read(path: &Path) -> Result<String, TokensError> {
+    let unreadable = |error: io::Error| match error.kind() {
+        ErrorKind::NotFound => TokensError::Missing(path.to_path_buf()),
+        _ => TokensError::Unreadable(path.to_path_buf(), private_file::reason(&error)),
+    };
+    let (content, metadata) = private_file::read_with_metadata(path, MAX_LENGTH).map_err(unreadable)?;
+    if private_file::others_can_write(&metadata) {
+        return Err(TokensError::WritableByOthers(path.to_path_buf()));
     }
+    private_file::text(&content).map(str::to_owned).map_err(unreadable)
 }
 
-fn parse(text: &str, path: &Path) -> Result<Vec<Entry>, TokensError> {
+fn parse(text: &str, path: &Path) -> Result<Vec<TokenRecord>, TokensError> {
     let (mut names, mut hashes) = (HashSet::new(), HashSet::new());
-    let mut entries = Vec::new();
+    let mut records = Vec::new();
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-        let broken =
-            |fault: &str| TokensError::Broken { path: path.to_path_buf(), line: number, fault: fault.to_owned() };
-        let entry: Entry =
-            serde_json::from_str(line).map_err(|error| broken(UntrustedText::new(&error.to_string()).as_str()))?;
-        if !names.insert(entry.name.clone()) {
-            return Err(broken("its name is on an earlier line"));
+        let invalid = |error: &str| TokensError::InvalidLine {
+            path: path.to_path_buf(),
+            line: number,
+            error: UntrustedText::new(error).to_string(),
+        };
+        let record: TokenRecord = serde_json::from_str(line).map_err(|error| invalid(&error.to_string()))?;
+        if !names.insert(record.name.clone()) {
+            return Err(invalid("its name is on an earlier line"));
         }
-        // A token of two names would outlive the revoking of one.
-        if !hashes.insert(entry.sha256.clone()) {
-            return Err(broken("its token is on an earlier line"));
+        // A token with two names would outlive the revocation of one.
+        if !hashes.insert(record.sha256.clone()) {
+            return Err(invalid("its token is on an earlier line"));
         }
-        entries.push(entry);
+        records.push(record);
     }
-    Ok(entries)
+    Ok(records)
 }
 
-fn line(entry: &Entry) -> io::Result<String> {
-    Ok(serde_json::to_string(entry)? + "\n")
-}
-
-/// Where the file really is, so that a link to it stays a link.
-fn real(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
-}
-
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options
-}
-
-#[cfg(unix)]
-fn writable_by_others(metadata: &Metadata) -> bool {
-    std::os::unix::fs::MetadataExt::mode(metadata) & 0o022 != 0
-}
-
-#[cfg(not(unix))]
-fn writable_by_others(_: &Metadata) -> bool {
-    false
-}
-
-/// A file beside the tokens file that one command at a time can make; also what the tokens file is replaced with.
-struct Lock {
-    path: PathBuf,
-    file: File,
-    held: bool,
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        if self.held {
-            // A lock that stays behind is told to the next command, with what to do about it.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-impl Lock {
-    fn take(of: &Path) -> Result<Self, TokensError> {
-        let mut path = OsString::from(of);
-        path.push(".lock");
-        let path = PathBuf::from(path);
-        match private(OpenOptions::new().write(true).create_new(true)).open(&path) {
-            Ok(file) => Ok(Self { path, file, held: true }),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(TokensError::Locked { lock: path }),
-            Err(error) => Err(TokensError::Unwritable { path: of.to_path_buf(), kind: error.kind() }),
-        }
-    }
-
-    /// Puts this content into the place of the tokens file, all at once, with the old one's owner and permissions: a
-    /// server that could no longer read it would go on with the tokens it knew.
-    fn replace(mut self, path: &Path, content: &str, old: &Metadata) -> io::Result<()> {
-        self.file.write_all(content.as_bytes())?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::{MetadataExt, fchown};
-
-            let new = self.file.metadata()?;
-            if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
-                fchown(&self.file, Some(old.uid()), Some(old.gid()))?;
-            }
-        }
-        self.file.set_permissions(old.permissions())?;
-        self.file.sync_all()?;
-        fs::rename(&self.path, path)?;
-        self.held = false;
-        Ok(())
-    }
+fn line(record: &TokenRecord) -> io::Result<String> {
+    Ok(serde_json::to_string(record)? + "\n")
 }

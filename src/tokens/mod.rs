@@ -1,22 +1,23 @@
 //! Caller tokens: who may call a deployment that owns the key, and with which permissions.
 //!
-//! The tokens are kept as hashes in a file of JSON lines, written by `verifa-mcp token` and read again whenever it
-//! changes. In doubt nothing widens: a file that cannot be trusted changes nothing, and a file that is gone lets nobody
-//! in. `entry` is one line of the file, `file` the whole of it.
+//! The tokens are kept as hashes in a file of JSON lines, written by `verifa-mcp token` and read again when it changes.
+//! Fails closed: an untrusted file is ignored and the tokens read before stay valid; if the file is missing, every token
+//! is rejected.
 
-mod entry;
 mod file;
+mod record;
 
 use std::{
     fs::{self, Metadata},
     io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    time::SystemTime,
 };
 
-use entry::TokenHash;
-pub use entry::{CallerName, Entry, InvalidCallerName, Token};
 pub use file::{TokensError, issue, list, revoke};
+use record::TokenHash;
+pub use record::{CallerName, InvalidCallerName, Token, TokenRecord};
 
 use crate::call::Permissions;
 
@@ -27,12 +28,12 @@ pub struct Tokens {
     state: Mutex<State>,
 }
 
-/// Who holds a token.
+/// The caller to whom a token was issued.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// The name that the deployment gave, for logs and audit.
+pub struct TokenOwner {
+    /// The name in logs and in the audit log.
     pub name: CallerName,
-    /// What the holder may use.
+    /// What the owner may use.
     pub permissions: Permissions,
 }
 
@@ -40,102 +41,83 @@ impl Tokens {
     /// Reads the file.
     ///
     /// # Errors
-    /// The file is missing, cannot be read, can be written by others, or holds a line that is no token.
+    /// The file is missing, unreadable or writable by others, or has an invalid line.
     pub fn open(path: PathBuf) -> Result<Self, TokensError> {
-        let seen = look(&path);
-        let entries = list(&path)?;
-        Ok(Self { path, state: Mutex::new(State { entries, seen, unread: false }) })
+        let version = FileVersion::of(&path);
+        let records = list(&path)?;
+        Ok(Self { path, state: Mutex::new(State { records, version, unreadable: false }) })
     }
 
-    /// Who holds this token, if anybody does.
-    pub fn find(&self, presented: &str) -> Option<Holder> {
+    /// The owner of this token, if it was issued and not revoked.
+    pub fn find(&self, token: &str) -> Option<TokenOwner> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.catch_up(&self.path);
-        let hash = TokenHash::of(presented);
-        // Every entry is compared, so that the time taken does not tell where a token stands.
+        state.reload_if_changed(&self.path);
+        let hash = TokenHash::of(token);
+        // Every record is compared, so that the time taken does not tell where a token is.
         let found =
-            state.entries.iter().fold(None, |found, entry| if entry.is_of(&hash) { Some(entry) } else { found });
-        found.map(|entry| Holder { name: entry.name.clone(), permissions: entry.permissions.clone() })
+            state.records.iter().fold(None, |found, record| if record.matches(&hash) { Some(record) } else { found });
+        found.map(|record| TokenOwner { name: record.name.clone(), permissions: record.permissions.clone() })
     }
 }
 
 #[derive(Debug)]
 struct State {
-    entries: Vec<Entry>,
-    seen: Sight,
-    /// Whether the file could not even be read, which may pass without any change to the file.
-    unread: bool,
+    records: Vec<TokenRecord>,
+    version: Result<FileVersion, io::ErrorKind>,
+    /// Whether the file could not be read, which may change without any change to the file.
+    unreadable: bool,
 }
 
 impl State {
-    fn catch_up(&mut self, path: &Path) {
-        // Looked at before it is read: a change in between is then seen at the next use.
-        let sight = look(path);
-        let changed = sight != self.seen;
-        if !changed && !self.unread {
+    fn reload_if_changed(&mut self, path: &Path) {
+        // Taken before the file is read: a change in between is then noticed at the next call.
+        let version = FileVersion::of(path);
+        let changed = version != self.version;
+        if !changed && !self.unreadable {
             return;
         }
-        self.seen = sight;
+        self.version = version;
         let read = list(path);
-        self.unread = matches!(read, Err(TokensError::Unreadable { .. }));
+        self.unreadable = matches!(read, Err(TokensError::Unreadable(..)));
         match read {
-            Ok(entries) => {
-                tracing::info!(tokens = entries.len(), "read the tokens file again");
-                self.entries = entries;
+            Ok(records) => {
+                tracing::info!(tokens = records.len(), "read the tokens file again");
+                self.records = records;
             }
-            Err(error @ TokensError::Missing { .. }) => {
-                self.entries.clear();
+            Err(error @ TokensError::Missing(_)) => {
+                self.records.clear();
                 if changed {
-                    tracing::error!("{error}; until then every caller is refused");
+                    tracing::error!("{error}; until then every token is rejected");
                 }
             }
-            Err(error) if changed => tracing::error!("{error}; until then the tokens read before stay in force"),
+            Err(error) if changed => tracing::error!("{error}; until then the tokens read before stay valid"),
             Err(_) => {}
         }
     }
 }
 
-/// What tells that a file is another one than before, or why it cannot be looked at.
-type Sight = Result<Stamp, io::ErrorKind>;
-
-fn look(path: &Path) -> Sight {
-    fs::metadata(path).map(|metadata| Stamp::of(&metadata)).map_err(|error| error.kind())
-}
-
-/// Beside the length and the change of content, the change time covers new permissions and a set-back `mtime`.
-#[cfg(unix)]
+/// What tells a file from an earlier version of it.
 #[derive(Debug, PartialEq, Eq)]
-struct Stamp {
-    device_and_inode: (u64, u64),
+struct FileVersion {
     length: u64,
-    changed: (i64, i64),
-    mode: u32,
+    modified: Option<SystemTime>,
+    /// Device, inode, mode and time of change, which also covers new permissions and a reset `mtime`.
+    #[cfg(unix)]
+    inode: (u64, u64, u32, i64, i64),
 }
 
-#[cfg(unix)]
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        use std::os::unix::fs::MetadataExt;
-
-        Self {
-            device_and_inode: (metadata.dev(), metadata.ino()),
+impl FileVersion {
+    fn of(path: &Path) -> Result<Self, io::ErrorKind> {
+        let version = |metadata: Metadata| Self {
             length: metadata.len(),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-            mode: metadata.mode(),
-        }
-    }
-}
+            modified: metadata.modified().ok(),
+            #[cfg(unix)]
+            inode: {
+                use std::os::unix::fs::MetadataExt;
 
-#[cfg(not(unix))]
-#[derive(Debug, PartialEq, Eq)]
-struct Stamp {
-    length: u64,
-    changed: Option<std::time::SystemTime>,
-}
-
-#[cfg(not(unix))]
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self { length: metadata.len(), changed: metadata.modified().ok() }
+                (metadata.dev(), metadata.ino(), metadata.mode(), metadata.ctime(), metadata.ctime_nsec())
+            },
+        };
+        fs::metadata(path).map(version).map_err(|error| error.kind())
     }
 }

@@ -334,7 +334,7 @@ async fn one_that_cannot_be_opened_is_a_wrong_setting() {
         assert_eq!(output.status.code(), Some(2));
         let words = format!("VERIFA_MCP_AUDIT_LOG names the file {path}, which cannot be opened for writing (");
         assert!(stderr(&output).contains(&words), "{}", stderr(&output));
-        assert!(stderr(&output).contains("2 wrong settings"), "with the others: {}", stderr(&output));
+        assert!(stderr(&output).contains("2 invalid settings"), "with the others: {}", stderr(&output));
     }
     assert!(run([], &[("VERIFA_MCP_AUDIT_LOG", " ")]).await.status.success(), "empty counts as not set");
 }

@@ -206,7 +206,7 @@ async fn by_hand_nobody_is_asked() {
 async fn a_wrong_setting_is_told_at_the_start() {
     let output = run([], &[("VERIFA_MCP_CONFIRM", "yes")]).await;
     assert_eq!(output.status.code(), Some(2));
-    let fault = "wrong setting: VERIFA_MCP_CONFIRM must be one of never, live, always; it is \"yes\"";
+    let fault = "invalid setting: VERIFA_MCP_CONFIRM must be one of never, live, always; it is \"yes\"";
     assert!(stderr(&output).contains(fault), "{}", stderr(&output));
 }
 

@@ -59,7 +59,7 @@ async fn bash_completes_commands_and_flags() {
 #[tokio::test]
 async fn every_shell_gets_a_script_that_knows_every_command() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
-        let output = run(["completions", shell], &[("VERIFA_ENV", "a wrong setting is no obstacle")]).await;
+        let output = run(["completions", shell], &[("VERIFA_ENV", "an invalid setting is no obstacle")]).await;
         assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
         for command in commands().await {
             assert!(stdout(&output).contains(&command), "{shell}: {command}");
@@ -79,7 +79,7 @@ fn page(folder: &Path, name: &str) -> String {
 async fn the_manual_pages_say_what_the_help_says() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
-    let output = run(["man", path], &[("VERIFA_ENV", "a wrong setting is no obstacle")]).await;
+    let output = run(["man", path], &[("VERIFA_ENV", "an invalid setting is no obstacle")]).await;
     assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
 
     let help = run(["--help"], &[]).await;

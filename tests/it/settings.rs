@@ -1,4 +1,7 @@
-//! The settings: what is read, what is refused, and that all faults are told at once.
+//! The settings: what is accepted and rejected, and that all errors are reported at once.
+
+mod secrets;
+mod values;
 
 use serde_json::json;
 
@@ -15,7 +18,7 @@ async fn start(environment: &[(&str, &str)]) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
-async fn a_key_that_is_no_secret_key_is_refused_in_one_line_that_does_not_repeat_it() {
+async fn a_key_that_is_no_secret_key_is_rejected_in_one_line_that_does_not_repeat_it() {
     for (key, words) in [
         ("${VERIFA_API_KEY}", "unexpanded placeholder"),
         ("${input:verifa_key}", "unexpanded placeholder"),
@@ -28,7 +31,7 @@ async fn a_key_that_is_no_secret_key_is_refused_in_one_line_that_does_not_repeat
         let (code, stderr) = start(&[("VERIFA_API_KEY", key)]).await;
         assert_eq!(code, Some(2), "{key}");
         assert!(stderr.contains(words), "{stderr}");
-        assert!(stderr.starts_with("verifa-mcp: wrong setting: VERIFA_API_KEY ") && stderr.lines().count() == 1);
+        assert!(stderr.starts_with("verifa-mcp: invalid setting: VERIFA_API_KEY ") && stderr.lines().count() == 1);
         assert!(!stderr.contains("abc"), "{stderr}");
     }
 }
@@ -61,7 +64,7 @@ async fn an_empty_setting_counts_as_not_set() {
 }
 
 #[tokio::test]
-async fn all_faults_are_told_at_once_each_with_its_fix() {
+async fn all_errors_are_reported_at_once_each_with_its_fix() {
     let (code, stderr) = start(&[
         ("VERIFA_API_KEY", "vk_live_x"),
         ("VERIFA_ENV", "sandbox"),
@@ -80,7 +83,7 @@ async fn all_faults_are_told_at_once_each_with_its_fix() {
     ])
     .await;
     assert_eq!(code, Some(2));
-    insta::with_settings!({prepend_module_to_snapshot => false}, { insta::assert_snapshot!("settings_faults", stderr) });
+    insta::with_settings!({prepend_module_to_snapshot => false}, { insta::assert_snapshot!("settings_errors", stderr) });
 }
 
 #[tokio::test]
@@ -117,19 +120,19 @@ async fn a_password_in_the_url_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_certificate_file_that_cannot_be_used_is_told_at_the_start() {
+async fn a_certificate_file_that_cannot_be_used_is_reported_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
     for content in ["", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
         std::fs::write(&file, content).unwrap();
         let (code, stderr) = start(&[("VERIFA_CA_FILE", file.to_str().unwrap())]).await;
         assert_eq!(code, Some(2), "{content}");
-        assert!(stderr.contains("holds no PEM certificate that can be used"), "{stderr}");
+        assert!(stderr.contains("contains no usable PEM certificate"), "{stderr}");
     }
 }
 
 #[tokio::test]
-async fn with_the_emulator_nothing_that_is_set_for_verifa_is_looked_at() {
+async fn with_the_emulator_what_is_set_for_verifa_is_ignored() {
     let environment = [("VERIFA_API_KEY", "nonsense"), ("VERIFA_ENV", "live"), ("VERIFA_API_URL", "nonsense")];
     let output = run(["resume", "ses_demo_expired", "--emulator"], &environment).await;
     assert!(output.status.success(), "{}", stderr(&output));

@@ -1,4 +1,4 @@
-//! Caller tokens: the command that makes them, and the file that it keeps.
+//! Caller tokens: the command that issues them, and the file that it keeps.
 
 mod running;
 
@@ -6,20 +6,21 @@ use std::{
     fs,
     io::Write,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
-    path::PathBuf,
-    process::Output,
+    path::{Path, PathBuf},
+    process::{Command, Output},
 };
 
+use futures_util::future::join_all;
 use serde_json::Value;
 use tempfile::TempDir;
 use verifa_mcp::internals::{
     Permissions, Toolset,
-    tokens::{self, Holder, Tokens, TokensError},
+    tokens::{self, TokenOwner, Tokens, TokensError},
 };
 
 use crate::program::{program_on_a_full_disk, run, stderr, stdout};
 
-/// A folder with room for a tokens file.
+/// A folder for a tokens file.
 struct Place {
     folder: TempDir,
     file: PathBuf,
@@ -66,7 +67,7 @@ impl Place {
         fs::set_permissions(&self.file, fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// Every file of the folder, to see that nothing is left lying about.
+    /// Every file of the folder, to see that nothing is left behind.
     fn names(&self) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(self.folder.path())
             .unwrap()
@@ -77,8 +78,12 @@ impl Place {
     }
 }
 
-fn name(holder: Option<Holder>) -> Option<String> {
-    holder.map(|holder| holder.name.to_string())
+fn name(owner: Option<TokenOwner>) -> Option<String> {
+    owner.map(|owner| owner.name.to_string())
+}
+
+fn make_pipe(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
 #[tokio::test]
@@ -99,13 +104,13 @@ async fn a_new_token_is_printed_alone_and_kept_as_a_hash_in_a_private_file() {
     let keys: Vec<_> = line.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["name", "sha256", "toolsets", "read_only", "created"]);
 
-    let holder = place.open().find(token).unwrap();
-    assert_eq!(holder.name.as_str(), "jane@example.com");
-    assert_eq!(holder.permissions, Permissions { toolsets: Some([Toolset::Resume].into()), read_only: true });
+    let owner = place.open().find(token).unwrap();
+    assert_eq!(owner.name.as_str(), "jane@example.com");
+    assert_eq!(owner.permissions, Permissions { toolsets: Some([Toolset::Resume].into()), read_only: true });
 }
 
 #[tokio::test]
-async fn the_list_tells_names_rights_and_times_and_no_hash() {
+async fn the_list_shows_names_permissions_and_times_and_no_hash() {
     let place = Place::new();
     place.token(&["new", "jane"]).await;
     place.token(&["new", "reader", "--read-only", "--toolsets", "resume"]).await;
@@ -131,9 +136,9 @@ async fn a_revoked_token_is_gone_and_the_others_stay() {
     let output = place.token(&["revoke", "b"]).await;
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(stdout(&output).lines().count(), 1);
-    let names: Vec<_> = tokens::list(&place.file).unwrap().into_iter().map(|entry| entry.name.to_string()).collect();
+    let names: Vec<_> = tokens::list(&place.file).unwrap().into_iter().map(|record| record.name.to_string()).collect();
     assert_eq!(names, ["a", "c"]);
-    assert_eq!(place.mode(), 0o640, "whoever could read the file still can");
+    assert_eq!(place.mode(), 0o640, "whoever can read the old file must be able to read the new one");
     assert_eq!(place.names(), ["tokens"]);
 
     let again = place.token(&["revoke", "b"]).await;
@@ -143,13 +148,13 @@ async fn a_revoked_token_is_gone_and_the_others_stay() {
 }
 
 #[tokio::test]
-async fn a_name_is_given_once() {
+async fn a_name_has_one_token() {
     let place = Place::new();
     place.issue("jane");
     let before = place.text();
     let output = place.token(&["new", "jane"]).await;
     assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""));
-    assert!(stderr(&output).contains("jane has a token"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("jane already has a token"), "{}", stderr(&output));
     assert_eq!(place.text(), before);
     assert!(place.revoke("jane"));
     place.issue("jane");
@@ -164,6 +169,7 @@ async fn wrong_usage_is_exit_code_2_and_says_what_is_right() {
         (&["new", "jane", "--toolsets", ""], "the toolsets are lookup, resume, links"),
         (&["new", "two words"], "1 to 64 characters"),
         (&["new", &secret], "neither a key nor a token"),
+        (&["new", "VK_LIVE_0000"], "neither a key nor a token"),
         (&["revoke", &secret], "neither a key nor a token"),
         (&["new"], "<NAME>"),
         (&[], "Usage: verifa-mcp token"),
@@ -191,18 +197,58 @@ async fn the_commands_look_at_no_other_setting() {
 }
 
 #[tokio::test]
-async fn two_commands_do_not_change_the_file_at_once() {
+async fn commands_at_the_same_time_lose_no_token() {
+    let place = Place::new();
+    place.issue("jane");
+    let names: Vec<_> = (0..8).map(|number| format!("caller-{number}")).collect();
+    let new = names.iter().map(|name| async { place.token(&["new", name]).await.status.success() });
+    let (issued, revoked) = tokio::join!(join_all(new), place.token(&["revoke", "jane"]));
+    assert!(issued.into_iter().all(|success| success) && revoked.status.success());
+    let mut listed: Vec<_> =
+        tokens::list(&place.file).unwrap().into_iter().map(|record| record.name.to_string()).collect();
+    listed.sort();
+    assert_eq!(listed, names);
+    assert_eq!(place.names(), ["tokens"]);
+}
+
+#[test]
+fn a_lock_file_that_a_killed_command_left_is_no_obstacle() {
+    let place = Place::new();
+    fs::write(place.folder.path().join("tokens.verifa-mcp.lock"), "").unwrap();
+    place.issue("jane");
+    assert_eq!(place.names(), ["tokens"]);
+}
+
+#[tokio::test]
+async fn a_tokens_file_that_is_no_regular_file_is_an_error_at_once() {
+    let place = Place::new();
+    make_pipe(&place.file);
+    let device = place.folder.path().join("device");
+    symlink("/dev/zero", &device).unwrap();
+    for file in [&place.file, &device] {
+        for command in [&["list"][..], &["new", "jane"], &["revoke", "jane"]] {
+            let arguments = [&["token", "--tokens-file", file.to_str().unwrap()], command].concat();
+            let output = run(arguments, &[]).await;
+            assert_eq!(output.status.code(), Some(1));
+            assert!(stderr(&output).contains("cannot be read (not a regular file"), "{}", stderr(&output));
+        }
+    }
+}
+
+#[test]
+fn a_file_as_editors_on_windows_write_it_is_read() {
     let place = Place::new();
     let token = place.issue("jane");
-    let lock = place.folder.path().join("tokens.lock");
-    fs::write(&lock, "").unwrap();
-    for arguments in [["new", "joe"], ["revoke", "jane"]] {
-        let output = place.token(&arguments).await;
-        assert_eq!(output.status.code(), Some(1));
-        assert!(stderr(&output).contains("remove /") && stderr(&output).contains("tokens.lock"), "{}", stderr(&output));
-    }
-    assert!(lock.exists());
+    let text = format!("\u{feff}{}\r\n", place.text().trim_end());
+    fs::write(&place.file, &text).unwrap();
     assert_eq!(name(place.open().find(&token)).as_deref(), Some("jane"));
+    place.issue("joe");
+    assert_eq!(name(place.open().find(&token)).as_deref(), Some("jane"));
+
+    let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(&place.file, wide).unwrap();
+    let error = Tokens::open(place.file.clone()).unwrap_err().to_string();
+    assert!(error.contains("UTF-16"), "{error}");
 }
 
 #[test]
@@ -219,7 +265,7 @@ fn a_file_behind_a_link_is_changed_where_it_is() {
 }
 
 #[test]
-fn a_token_is_added_behind_a_last_line_that_was_left_open() {
+fn a_token_is_added_after_a_last_line_without_an_end() {
     let place = Place::new();
     place.issue("jane");
     fs::write(&place.file, format!("\n{}", place.text().trim_end())).unwrap();
@@ -228,7 +274,7 @@ fn a_token_is_added_behind_a_last_line_that_was_left_open() {
 }
 
 #[tokio::test]
-async fn a_token_that_cannot_be_written_whole_leaves_the_file_as_it_was() {
+async fn a_token_that_cannot_be_written_completely_leaves_the_file_as_it_was() {
     let place = Place::new();
     // One of them ends just below the limit, so that the beginning of a line still fits.
     for length in [500, 1_000] {
@@ -251,7 +297,7 @@ fn a_server_does_not_start_with_a_file_that_it_cannot_trust() {
     place.issue("jane");
     for mode in [0o620, 0o602, 0o666] {
         place.set_mode(mode);
-        assert!(matches!(open(), TokensError::WritableByOthers { .. }));
+        assert!(matches!(open(), TokensError::WritableByOthers(_)));
         assert!(tokens::issue(&place.file, "joe".parse().unwrap(), Permissions::default()).is_err());
         assert!(tokens::revoke(&place.file, &"jane".parse().unwrap()).is_err());
     }

@@ -15,12 +15,13 @@ use url::form_urlencoded;
 use super::refusal::refuse;
 use crate::call::{Caller, Permissions, Toolset, UnknownToolset};
 use crate::{
-    tokens::{Holder, Tokens},
+    tokens::{TokenOwner, Tokens},
     verifa::{ApiKey, InvalidApiKey, wire},
 };
 
 /// How callers prove who they are; also the values of `--auth`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Mode {
     /// Not at all: this computer only, the configured key.
     None,
@@ -78,7 +79,7 @@ impl Auth {
             }
             Self::Token(tokens, key) => {
                 let token = presented(headers)?.ok_or(Denied::NoToken)?;
-                let Holder { name, permissions } = tokens.find(token).ok_or(Denied::UnknownToken)?;
+                let TokenOwner { name, permissions } = tokens.find(token).ok_or(Denied::UnknownToken)?;
                 Caller { key: Some(key.clone()), name: Some(String::from(name)), permissions }
             }
         };

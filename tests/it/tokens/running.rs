@@ -1,4 +1,4 @@
-//! The tokens file as a running server sees it: what is added and revoked, and what a file is worth that breaks or goes.
+//! The tokens file as a running server sees it: tokens added and revoked, and a file that becomes invalid or is removed.
 
 use std::{
     fs,
@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::{Place, name};
+use super::{Place, make_pipe, name};
 
 #[test]
 fn only_the_whole_token_counts() {
@@ -32,11 +32,11 @@ fn a_running_server_sees_what_is_added_and_revoked() {
     assert_eq!(tokens.find(&jane), None);
     assert_eq!(name(tokens.find(&joe)).as_deref(), Some("joe"));
     assert!(place.revoke("joe"));
-    assert_eq!(tokens.find(&joe), None, "an empty file is a good one");
+    assert_eq!(tokens.find(&joe), None, "an empty file is valid");
 }
 
 #[test]
-fn a_file_that_breaks_leaves_the_last_good_one_in_force_and_is_told_once() {
+fn a_file_that_becomes_invalid_leaves_the_tokens_read_before_and_is_logged_once() {
     let place = Place::new();
     let jane = place.issue("jane");
     let good = place.text();
@@ -50,7 +50,7 @@ fn a_file_that_breaks_leaves_the_last_good_one_in_force_and_is_told_once() {
         assert_eq!(find().as_deref(), Some("jane"));
     });
     assert_eq!(log.matches("ERROR").count(), 2, "{log}");
-    assert!(log.contains("line 2") && log.contains("stay in force"), "{log}");
+    assert!(log.contains("line 2") && log.contains("stay valid"), "{log}");
 
     fs::write(&place.file, &good).unwrap();
     let log = logged(|| assert_eq!(find().as_deref(), Some("jane")));
@@ -74,7 +74,18 @@ fn a_file_that_others_can_write_changes_nothing() {
 }
 
 #[test]
-fn a_file_that_is_gone_lets_nobody_in_until_it_is_back() {
+fn a_pipe_in_place_of_the_file_changes_nothing_and_is_not_waited_for() {
+    let place = Place::new();
+    let jane = place.issue("jane");
+    let tokens = place.open();
+    fs::remove_file(&place.file).unwrap();
+    make_pipe(&place.file);
+    let log = logged(|| assert_eq!(name(tokens.find(&jane)).as_deref(), Some("jane")));
+    assert!(log.contains("not a regular file"), "{log}");
+}
+
+#[test]
+fn no_token_is_valid_while_the_file_is_missing() {
     let place = Place::new();
     let jane = place.issue("jane");
     let good = place.text();
@@ -85,15 +96,15 @@ fn a_file_that_is_gone_lets_nobody_in_until_it_is_back() {
         assert_eq!(tokens.find(&jane), None);
     });
     assert_eq!(log.matches("ERROR").count(), 1, "{log}");
-    assert!(log.contains("every caller is refused"), "{log}");
+    assert!(log.contains("every token is rejected"), "{log}");
 
     fs::write(&place.file, "broken").unwrap();
-    assert_eq!(tokens.find(&jane), None, "what was refused is not let in by a broken file");
+    assert_eq!(tokens.find(&jane), None, "an invalid file brings no token back");
     fs::write(&place.file, good).unwrap();
     assert_eq!(name(tokens.find(&jane)).as_deref(), Some("jane"));
 }
 
-/// What is logged meanwhile, on this thread.
+/// What this thread logs meanwhile.
 fn logged(act: impl FnOnce()) -> String {
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);

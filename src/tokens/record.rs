@@ -1,6 +1,7 @@
-//! One line of the tokens file: a caller's name, permissions, and the hash of the token.
+//! One line of the tokens file: an owner's name, permissions, and the hash of the token.
 //!
-//! A token has 256 random bits, so a plain SHA-256 keeps it: there is nothing to guess that a slow hash would protect.
+//! A token has 256 random bits, so a plain SHA-256 protects it: a slow hash is for secrets that can be guessed. The token
+//! itself is never kept, and never in `Debug` output.
 
 use std::{fmt, str::FromStr};
 
@@ -9,17 +10,15 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::call::Permissions;
-use crate::untrusted::SECRET_PREFIXES;
+use crate::{call::Permissions, untrusted::contains_secret};
 
-/// A caller's name, safe to be logged.
+/// A caller's name, safe to log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CallerName(String);
 
 impl CallerName {
-    /// The longest name, in characters.
-    pub const MAX_LENGTH: usize = 64;
+    const MAX_LENGTH: usize = 64;
 
     /// The name.
     pub fn as_str(&self) -> &str {
@@ -33,7 +32,7 @@ impl fmt::Display for CallerName {
     }
 }
 
-/// Text that is no caller's name; says what one looks like.
+/// Text that is no caller's name. Never repeats the text, which may be a token in the wrong place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a caller's name is 1 to 64 characters of A-Z, a-z, 0-9, _, ., @ and -, and neither a key nor a token")]
 pub struct InvalidCallerName;
@@ -44,9 +43,7 @@ impl FromStr for CallerName {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let safe = (1..=Self::MAX_LENGTH).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.@-".contains(&byte));
-        // A secret pasted in the wrong place must not become a name: names are logged.
-        let secret = SECRET_PREFIXES.iter().any(|prefix| text.contains(prefix));
-        (safe && !secret).then(|| Self(text.to_owned())).ok_or(InvalidCallerName)
+        (safe && !contains_secret(text)).then(|| Self(text.to_owned())).ok_or(InvalidCallerName)
     }
 }
 
@@ -64,20 +61,19 @@ impl From<CallerName> for String {
     }
 }
 
-/// A caller's token, `vmt_` and 64 hexadecimal digits. It exists once: the file keeps its hash alone.
+/// A caller's token, `vmt_` and 64 hexadecimal digits.
 pub struct Token(String);
 
 impl Token {
-    /// How every token begins.
-    pub const PREFIX: &str = "vmt_";
+    const PREFIX: &str = "vmt_";
 
     pub(super) fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)?;
-        Ok(Self(format!("{}{}", Self::PREFIX, hexadecimal(&bytes))))
+        Ok(Self(format!("{}{}", Self::PREFIX, base16ct::lower::encode_string(&bytes))))
     }
 
-    /// The whole token, for the one time that it is shown.
+    /// The token, for the one time that it is shown.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -110,54 +106,42 @@ impl TryFrom<String> for TokenHash {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        from_hexadecimal(&text).map(Self).ok_or("sha256 must be 64 hexadecimal digits")
+        let bytes = base16ct::mixed::decode_vec(text).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or("sha256 must be 64 hexadecimal digits")
     }
 }
 
 impl From<TokenHash> for String {
     fn from(hash: TokenHash) -> Self {
-        hexadecimal(&hash.0)
+        base16ct::lower::encode_string(&hash.0)
     }
 }
 
-/// A token as the file knows it.
+/// A token as the file has it: without the token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-// A misspelt right must not pass for one that was left out: left out means everything.
+// A misspelled permission must not pass for an omitted one: omitted means everything.
 #[serde(deny_unknown_fields)]
-pub struct Entry {
-    /// Who holds the token.
+pub struct TokenRecord {
+    /// The token's owner.
     pub name: CallerName,
     pub(super) sha256: TokenHash,
-    /// What the holder may use.
+    /// What the owner may use.
     #[serde(flatten)]
     pub permissions: Permissions,
-    /// When the token was made.
-    pub created: Timestamp,
+    pub(crate) created: Timestamp,
 }
 
-impl Entry {
+impl TokenRecord {
     pub(super) fn new(name: CallerName, permissions: Permissions, token: &Token) -> Self {
         let now = Timestamp::now();
         let created = Timestamp::from_second(now.as_second()).unwrap_or(now);
         Self { name, sha256: TokenHash::of(token.expose()), permissions, created }
     }
 
-    /// Whether this is the entry of the token with this hash, in a time that does not depend on the answer.
-    pub(super) fn is_of(&self, hash: &TokenHash) -> bool {
+    /// Compares in constant time.
+    pub(super) fn matches(&self, hash: &TokenHash) -> bool {
         self.sha256.0.ct_eq(&hash.0).into()
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hexadecimal(text: &str) -> Option<[u8; 32]> {
-    let digits: Option<Vec<_>> =
-        text.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
-    let (pairs, []) = digits.as_deref()?.as_chunks() else { return None };
-    let bytes: Vec<_> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
-    bytes.try_into().ok()
 }
 
 #[cfg(test)]
@@ -169,23 +153,19 @@ mod tests {
         for name in ["a", "jane.doe@example.com", "ci-2_b", &"x".repeat(64)] {
             assert_eq!(name.parse::<CallerName>().map(String::from).as_deref(), Ok(name));
         }
-        for name in ["", "two words", "a/b", "zoë", "a\n", "vk_live_abc", "vmt_abc", &"x".repeat(65)] {
+        for name in ["", "two words", "a/b", "zoë", "a\n", "vk_live_abc", "VK_LIVE_x", "a.Tok_x", &"x".repeat(65)] {
             assert_eq!(name.parse::<CallerName>(), Err(InvalidCallerName), "{name}");
         }
     }
 
     #[test]
-    fn every_token_is_another_long_one_that_debug_does_not_show() {
+    fn every_token_is_new_and_debug_does_not_show_it() {
         let (one, two) = (Token::random().unwrap(), Token::random().unwrap());
         assert_ne!(one.expose(), two.expose());
         let digits = one.expose().strip_prefix("vmt_").unwrap();
         assert!(digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
         assert_eq!(format!("{one:?}"), "Token(…)");
-    }
-
-    #[test]
-    fn a_token_counts_as_a_secret_that_is_never_repeated() {
-        assert!(SECRET_PREFIXES.contains(&Token::PREFIX));
+        assert!(contains_secret(one.expose()), "other texts must not repeat it");
     }
 
     #[test]
@@ -200,11 +180,11 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_not_understood_whole_is_no_entry() {
+    fn a_line_that_is_not_understood_completely_is_no_record() {
         let hash = "0".repeat(64);
         let read = |permissions: &str| {
             let line = format!(r#"{{"name":"a","sha256":"{hash}",{permissions}"created":"2026-01-01T00:00:00Z"}}"#);
-            serde_json::from_str::<Entry>(&line).map(|entry| entry.permissions)
+            serde_json::from_str::<TokenRecord>(&line).map(|record| record.permissions)
         };
         assert_eq!(read("").unwrap(), Permissions::default());
         assert!(read(r#""read_only":true,"#).unwrap().read_only);
