@@ -9,8 +9,8 @@ use crate::hosts::{AllowedHost, AllowedOrigin};
 use crate::{
     tokens::Tokens,
     transport::http::{
-        Options,
-        auth::{Auth, Mode},
+        HttpConfig,
+        auth::{AuthMode, Authenticator},
     },
 };
 
@@ -28,7 +28,7 @@ impl Config {
     ///
     /// # Errors
     /// Every fault at once.
-    pub fn read_http(&self, settings: &HttpSettings) -> Result<Options, Faults> {
+    pub(crate) fn read_http(&self, settings: &HttpSettings) -> Result<HttpConfig, Faults> {
         let mut reader = Reader::default();
         let addresses = reader.list(&settings.listen, "VERIFA_MCP_LISTEN", address);
         let listen = if addresses.is_empty() { DEFAULT_LISTEN.parse().into_iter().collect() } else { addresses };
@@ -40,9 +40,9 @@ impl Config {
         let max_streams = at_once(&settings.max_streams, "VERIFA_MCP_MAX_STREAMS", &mut reader);
         let auth = self.read_auth(settings, &listen, &mut reader);
         let (Some(auth), true) = (auth, reader.faults.is_empty()) else { return Err(Faults(reader.faults)) };
-        let open = matches!(auth, Auth::None(_));
+        let open = matches!(auth, Authenticator::None(_));
         let max_streams = max_streams.unwrap_or(256);
-        Ok(Options {
+        Ok(HttpConfig {
             listen,
             metrics_listen,
             auth,
@@ -60,12 +60,12 @@ impl Config {
         })
     }
 
-    fn read_auth(&self, settings: &HttpSettings, listen: &[SocketAddr], reader: &mut Reader) -> Option<Auth> {
+    fn read_auth(&self, settings: &HttpSettings, listen: &[SocketAddr], reader: &mut Reader) -> Option<Authenticator> {
         let chosen = reader.text(settings.auth.as_deref(), "VERIFA_MCP_AUTH", mode);
         let path = settings.tokens_file.as_deref().map(str::trim).filter(|path| !path.is_empty());
         let is_loopback = listen.iter().all(|address| address.ip().is_loopback());
         let has_key = self.emulated || self.caller.key.is_some();
-        let mode = match chosen.map_or_else(|| Mode::by_default(has_key, is_loopback), Ok) {
+        let mode = match chosen.map_or_else(|| AuthMode::by_default(has_key, is_loopback), Ok) {
             Ok(mode) => mode,
             Err(choices) => {
                 reader.faults.push(format!("VERIFA_MCP_AUTH is not set, and {choices}"));
@@ -73,28 +73,28 @@ impl Config {
             }
         };
         match (mode, &self.caller.key, path) {
-            (Mode::ApiKey, ..) => Some(Auth::ApiKey),
-            (Mode::None, ..) if !is_loopback => {
+            (AuthMode::ApiKey, ..) => Some(Authenticator::ApiKey),
+            (AuthMode::None, ..) if !is_loopback => {
                 let fault = "VERIFA_MCP_AUTH is none, which is for listeners that only this computer reaches; use token \
                     or api-key, or listen on 127.0.0.1";
                 reader.faults.push(fault.to_owned());
                 None
             }
-            (Mode::None | Mode::Token, None, _) => {
+            (AuthMode::None | AuthMode::Token, None, _) => {
                 let fault =
                     "VERIFA_MCP_AUTH needs a key of the deployment's own for this; set VERIFA_API_KEY, or use api-key";
                 reader.faults.push(fault.to_owned());
                 None
             }
-            (Mode::None, Some(_), _) => Some(Auth::None(self.caller.clone())),
-            (Mode::Token, Some(key), Some(path)) => match Tokens::open(path.into()) {
-                Ok(tokens) => Some(Auth::Token(Box::new(tokens), key.clone())),
+            (AuthMode::None, Some(_), _) => Some(Authenticator::None(self.caller.clone())),
+            (AuthMode::Token, Some(key), Some(path)) => match Tokens::open(path.into()) {
+                Ok(tokens) => Some(Authenticator::Token(Box::new(tokens), key.clone())),
                 Err(fault) => {
                     reader.faults.push(format!("VERIFA_MCP_TOKENS_FILE: {fault}"));
                     None
                 }
             },
-            (Mode::Token, Some(_), None) => {
+            (AuthMode::Token, Some(_), None) => {
                 let fault = "VERIFA_MCP_TOKENS_FILE is not set, and VERIFA_MCP_AUTH is token; `verifa-mcp token new` makes \
                     the file";
                 reader.faults.push(fault.to_owned());
@@ -113,6 +113,6 @@ fn at_once(value: &str) -> Result<usize, String> {
     number.ok_or_else(|| "must be a whole number from 1 to 100000".to_owned())
 }
 
-fn mode(value: &str) -> Result<Mode, String> {
-    super::one_of(value, &[("none", Mode::None), ("api-key", Mode::ApiKey), ("token", Mode::Token)])
+fn mode(value: &str) -> Result<AuthMode, String> {
+    super::one_of(value, &[("none", AuthMode::None), ("api-key", AuthMode::ApiKey), ("token", AuthMode::Token)])
 }

@@ -2,10 +2,9 @@
 //!
 //! From revision 2026-07-28 on the question is the call's answer, and the call comes again with what the user said;
 //! nothing is kept in between. Older clients are asked while their call waits, where there is a way to them: over stdio
-//! and classic SSE. Until the yes nothing is sent to Verifa, nothing is written to the audit log, and the call takes
-//! nobody's place.
+//! and classic SSE. Until the yes nothing is sent to Verifa and nothing is written to the audit log.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use rmcp::{
     RoleServer,
@@ -20,10 +19,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Turn, of_request,
-    seal::{Broken, Seal},
-};
+use super::seal::{Broken, Seal};
 use crate::call::Caller;
 use crate::{
     tools::{Circumstances, Fault, LinkCall, NotConfirmed, Setup, TIME_TO_ANSWER, ToolError, ToolName},
@@ -108,15 +104,7 @@ impl<'a> Confirmation<'a> {
                 () = stop.cancelled() => {}
             }
         };
-        let rested = of_request::<Arc<dyn Turn>>(context).map(|turn| turn.rest());
-        wait_for_yes(&context.peer, self.question(call), TIME_TO_ANSWER, cannot_ask, over()).await?;
-        let Some(take_up) = rested else { return Ok(()) };
-        tokio::select! {
-            () = over() => return Err(NotConfirmed::Withdrawn),
-            () = take_up => {}
-        }
-        // A server that stops waits for the calls that it knows of by then.
-        if stop.is_cancelled() { Err(NotConfirmed::Withdrawn) } else { Ok(()) }
+        wait_for_yes(&context.peer, self.question(call), TIME_TO_ANSWER, cannot_ask, over()).await
     }
 
     fn ask_by_answer(

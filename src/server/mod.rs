@@ -9,12 +9,10 @@ mod seal;
 
 use std::{
     borrow::Cow,
-    fmt,
     sync::{Arc, OnceLock},
 };
 
 use axum::http::request::Parts;
-use futures_util::future::BoxFuture;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
@@ -52,12 +50,6 @@ pub struct Server {
     definitions: Arc<Definitions>,
     /// What it says of itself to its caller, made when first asked for: over HTTP the SDK asks at every request.
     config: Arc<OnceLock<ServerConfig>>,
-}
-
-/// A call's turn, where its transport lets a caller have so many calls at once.
-pub trait Turn: fmt::Debug + Send + Sync {
-    /// Lets other calls go on while the user thinks; what is returned waits until this one may.
-    fn rest(&self) -> BoxFuture<'_, ()>;
 }
 
 /// The tools' definitions, made when first asked for: the titles name the caller's environment.

@@ -1,4 +1,4 @@
-//! The user's yes over classic SSE: the question goes out on the stream, and its call takes nobody's place meanwhile.
+//! The user's consent over classic SSE: the question is sent on the stream, and its call keeps its permit meanwhile.
 
 use serde_json::{Value, json};
 
@@ -102,41 +102,19 @@ async fn a_classic_stream_that_ends_before_its_answer_sends_nothing() {
     assert!(upstream.received().is_empty());
 }
 
-/// One call at a time for each caller.
-const ONE_CALL: (&str, &str) = ("VERIFA_MCP_MAX_UPSTREAM", "4");
-
 #[tokio::test]
-async fn while_the_user_is_asked_their_caller_may_go_on() {
+async fn a_call_that_waits_for_consent_keeps_its_permit() {
     let upstream = Upstream::always([Reply::resumed()]).await;
-    let server = HttpServer::of_api(&upstream.url, &[ALWAYS, ONE_CALL]).await;
+    let one_call = ("VERIFA_MCP_MAX_UPSTREAM", "4");
+    let server = HttpServer::of_api(&upstream.url, &[ALWAYS, one_call]).await;
     let mut stream = Stream::open(&server).await;
-    let questions = [stream.asked().await, stream.asked().await];
-    stream.send(&json!({"jsonrpc": "2.0", "id": "ping", "method": "ping"})).await;
-    assert_eq!(stream.message().await["id"], "ping");
+    let question = stream.asked().await;
     let list = json!({"jsonrpc": "2.0", "id": 3, "method": "tools/list"});
-    assert_eq!(server.post("/mcp", &list).bearer_auth(SANDBOX_KEY).send().await.unwrap().status(), 200);
-    for question in &questions {
-        stream.send(&json!({"jsonrpc": "2.0", "id": question["id"], "result": yes()})).await;
-        assert_eq!(stream.message().await["result"]["isError"], false);
-    }
-}
-
-#[tokio::test]
-async fn after_the_yes_a_call_waits_for_a_place_again() {
-    let upstream = Upstream::always([Reply::resumed().late()]).await;
-    let server = HttpServer::of_api(&upstream.url, &[ALWAYS, ONE_CALL]).await;
-    let mut stream = Stream::open(&server).await;
-    let mut questions = Vec::new();
-    for _ in 0..4 {
-        questions.push(stream.asked().await);
-    }
-    for question in &questions {
-        stream.send(&json!({"jsonrpc": "2.0", "id": question["id"], "result": yes()})).await;
-    }
-    for _ in &questions {
-        assert_eq!(stream.message().await["result"]["isError"], false);
-    }
-    assert_eq!((upstream.received().len(), upstream.most_at_once()), (4, 1));
+    let list = async || server.post("/mcp", &list).bearer_auth(SANDBOX_KEY).send().await.unwrap().status();
+    assert_eq!(list().await, 429);
+    stream.send(&json!({"jsonrpc": "2.0", "id": question["id"], "result": yes()})).await;
+    assert_eq!(stream.message().await["result"]["isError"], false);
+    eventually(async || list().await == 200).await;
 }
 
 #[tokio::test]
