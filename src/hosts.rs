@@ -1,4 +1,4 @@
-//! Which hosts and origins a server answers to, and what counts as this computer.
+//! Allowed hosts and origins, and what counts as this computer.
 //!
 //! A web page elsewhere must not reach a server on this computer by giving it a name of its own (DNS rebinding). Nothing
 //! here resolves a name.
@@ -8,20 +8,19 @@ use std::str::FromStr;
 use axum::http::uri::Authority;
 use url::{Host, Url};
 
-/// A host that requests may name: a name or an address, with any port unless one is given.
+/// A host that requests may name: a host name or an address, with any port unless one is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AllowedHost {
+pub(crate) struct AllowedHost {
     name: String,
     port: Option<u16>,
 }
 
 impl AllowedHost {
-    /// The names of this computer.
     pub(crate) fn loopback() -> Vec<Self> {
         ["localhost", "127.0.0.1", "[::1]"].map(|name| Self { name: name.to_owned(), port: None }).into()
     }
 
-    /// Whether this is the host of a `Host` header or of a URL's authority.
+    /// Whether this is the host in a `Host` header or in a URL's authority.
     pub(crate) fn matches(&self, host: &str) -> bool {
         let authority = host.parse::<Authority>().ok().filter(|_| !host.contains('@'));
         authority.is_some_and(|authority| {
@@ -31,10 +30,9 @@ impl AllowedHost {
     }
 }
 
-/// Text that is neither a host nor an origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct InvalidAllowedName(&'static str);
+pub(crate) struct InvalidAllowedName(&'static str);
 
 impl FromStr for AllowedHost {
     type Err = InvalidAllowedName;
@@ -52,20 +50,19 @@ impl FromStr for AllowedHost {
 
 /// An origin that browsers may call from: `https://app.example.com`, or `http://localhost:*` for any port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AllowedOrigin {
+pub(crate) struct AllowedOrigin {
     scheme: String,
     host: Host<String>,
-    /// `None` is any port.
+    /// `None`: any port.
     port: Option<u16>,
 }
 
 impl AllowedOrigin {
-    /// Pages that this computer serves to itself.
     pub(crate) fn loopback() -> Vec<Self> {
         ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"].iter().filter_map(|it| it.parse().ok()).collect()
     }
 
-    /// Whether this is the origin of an `Origin` header.
+    /// Whether this is the origin in an `Origin` header.
     pub(crate) fn matches(&self, origin: &str) -> bool {
         let Ok(url) = Url::parse(origin) else { return false };
         let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use axum::http;
 use rmcp::model::{CallToolResult, JsonObject};
 use serde_json::Value;
 use strum::VariantNames;
@@ -21,6 +22,11 @@ pub use crate::{
 /// The tokens of callers.
 pub mod tokens {
     pub use crate::tokens::{TokenOwner, Tokens, TokensError, issue, list, revoke};
+}
+
+/// Path, methods and publicness of every HTTP route.
+pub fn routes() -> impl Iterator<Item = (&'static str, &'static [http::Method], bool)> {
+    crate::transport::http::routes::all()
 }
 
 /// The toolset that a tool belongs to.

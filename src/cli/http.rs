@@ -16,16 +16,16 @@ use crate::{
     server::Server,
     transport::{
         Signals,
-        http::{HttpServer, Options, auth::Auth},
+        http::{HttpConfig, HttpServer, auth::Authenticator},
     },
 };
 
-pub(super) async fn run(options: Options, config: Config) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(http: HttpConfig, config: Config) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
-    let open = matches!(options.auth, Auth::None(_));
+    let open = matches!(http.auth, Authenticator::None(_));
     // Who calls brings the key; the deployment's own must not be lent by accident.
-    let server = Server::new(config.server_state(), Caller::default(), !matches!(options.auth, Auth::ApiKey));
-    let http = HttpServer::bind(options, server).await?;
+    let server = Server::new(config.server_state(), Caller::default(), !matches!(http.auth, Authenticator::ApiKey));
+    let http = HttpServer::bind(http, server).await?;
     match introduce(&http.addresses()?, http.metrics_address(), open, config.tools.emulated) {
         // Who reads the first line only, for the address, still wants the server.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),

@@ -12,8 +12,8 @@ use crate::{
     hosts::{AllowedHost, AllowedOrigin},
     tokens::Tokens,
     transport::http::{
-        Options,
-        auth::{Auth, Mode},
+        HttpConfig,
+        auth::{AuthMode, Authenticator},
     },
 };
 
@@ -25,7 +25,7 @@ const REQUEST_MARGIN: Duration = Duration::from_secs(10);
 const GRACE_MARGIN: Duration = Duration::from_secs(5);
 
 impl Config {
-    pub(crate) fn read_http(&self, settings: &HttpSettings) -> Result<Options, ConfigErrors> {
+    pub(crate) fn read_http(&self, settings: &HttpSettings) -> Result<HttpConfig, ConfigErrors> {
         let mut parser = SettingsParser::default();
         let mut listen = parser.list(&settings.listen, "VERIFA_MCP_LISTEN", addresses).concat();
         if listen.is_empty() {
@@ -43,8 +43,8 @@ impl Config {
         let auth = self.auth(settings, &listen, &mut parser);
         let auth = parser.keep(auth);
         let auth = parser.finish(auth)?;
-        let is_open = matches!(auth, Auth::None(_));
-        Ok(Options {
+        let is_open = matches!(auth, Authenticator::None(_));
+        Ok(HttpConfig {
             listen,
             metrics_listen: metrics.and_then(|addresses| addresses.first().copied()),
             auth,
@@ -67,27 +67,27 @@ impl Config {
         settings: &HttpSettings,
         listen: &[SocketAddr],
         parser: &mut SettingsParser,
-    ) -> Result<Auth, String> {
-        let chosen = parser.value(settings.auth.as_deref(), "VERIFA_MCP_AUTH", one_of::<Mode>);
+    ) -> Result<Authenticator, String> {
+        let chosen = parser.value(settings.auth.as_deref(), "VERIFA_MCP_AUTH", one_of::<AuthMode>);
         let is_loopback = listen.iter().all(|address| address.ip().is_loopback());
         let has_key = self.tools.emulated || self.caller.key.is_some();
-        let mode = chosen.map_or_else(|| Mode::by_default(has_key, is_loopback), Ok);
+        let mode = chosen.map_or_else(|| AuthMode::by_default(has_key, is_loopback), Ok);
         let mode = mode.map_err(|choices| format!("VERIFA_MCP_AUTH is not set, and {choices}"))?;
         let error = match (mode, &self.caller.key, non_empty(settings.tokens_file.as_deref())) {
-            (Mode::ApiKey, ..) => return Ok(Auth::ApiKey),
-            (Mode::None, ..) if !is_loopback => {
+            (AuthMode::ApiKey, ..) => return Ok(Authenticator::ApiKey),
+            (AuthMode::None, ..) if !is_loopback => {
                 "VERIFA_MCP_AUTH is none, which is for listeners that only this computer can reach; use token or \
                  api-key, or listen on 127.0.0.1"
             }
-            (Mode::None | Mode::Token, None, _) => {
+            (AuthMode::None | AuthMode::Token, None, _) => {
                 "VERIFA_MCP_AUTH needs the deployment's own key for this; set VERIFA_API_KEY, or use api-key"
             }
-            (Mode::None, Some(_), _) => return Ok(Auth::None(self.caller.clone())),
-            (Mode::Token, Some(key), Some(path)) => {
+            (AuthMode::None, Some(_), _) => return Ok(Authenticator::None(self.caller.clone())),
+            (AuthMode::Token, Some(key), Some(path)) => {
                 let tokens = Tokens::open(path.into()).map_err(|error| format!("VERIFA_MCP_TOKENS_FILE: {error}"))?;
-                return Ok(Auth::Token(Box::new(tokens), key.clone()));
+                return Ok(Authenticator::Token(Box::new(tokens), key.clone()));
             }
-            (Mode::Token, Some(_), None) => {
+            (AuthMode::Token, Some(_), None) => {
                 "VERIFA_MCP_TOKENS_FILE is not set, and VERIFA_MCP_AUTH is token; `verifa-mcp token new` creates the file"
             }
         };

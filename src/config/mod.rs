@@ -28,7 +28,7 @@ use crate::{
     http_client::is_proxy,
     private_file,
     telemetry::Format,
-    tools::{Confirm, QrMode, ServerState, ToolSettings},
+    tools::{Confirm, ServerState, ToolSettings},
     untrusted::UntrustedText,
     verifa::{ApiKey, BaseUrl, Client, ClientSettings, Environment},
 };

@@ -1,9 +1,10 @@
-//! How requests come in.
+//! Transports: MCP over stdio and over HTTP.
 //!
-//! A transport moves messages and knows when to stop; what a message means is the server's part.
+//! A transport moves messages, identifies callers and decides when to stop. It never interprets a message: that is
+//! `server`'s part.
 
 pub mod http;
 mod shutdown;
-pub mod stdio;
+pub(crate) mod stdio;
 
 pub(crate) use shutdown::Signals;

@@ -1,10 +1,10 @@
-//! The signals that end a server: SIGTERM and SIGINT on Unix, Ctrl-C elsewhere.
+//! The signals that stop a server: SIGTERM and SIGINT on Unix, Ctrl-C elsewhere.
 //!
-//! What ending means is each transport's own business.
+//! What stopping means is up to each transport.
 
 use std::io;
 
-/// Listens to the signals from when it is made, so that none is missed between a server's start and its first wait.
+/// Listens from its creation, so that no signal between a server's start and its first wait is missed.
 #[derive(Debug)]
 pub(crate) struct Signals {
     #[cfg(unix)]
@@ -14,8 +14,6 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// # Errors
-    /// When the system does not let signals be listened to.
     pub(crate) fn listen() -> io::Result<Self> {
         #[cfg(unix)]
         {
@@ -27,7 +25,7 @@ impl Signals {
         Ok(Self {})
     }
 
-    /// Returns when the process is asked to end, each time that it is.
+    /// Returns at the next signal.
     pub(crate) async fn next(&mut self) {
         #[cfg(unix)]
         tokio::select! {

@@ -1,7 +1,7 @@
 //! MCP over stdin and stdout, for clients that launch the server.
 //!
-//! Pipes and socket pairs (Node's clients use those) are used without blocking a thread, so that the process ends at once
-//! when it is told to, although stdin stays open or nobody reads stdout. Nothing but the protocol may be written to
+//! Pipes and socket pairs (which Node clients use) are read and written without blocking a thread, so that the process
+//! can exit at once although stdin stays open or the client does not read stdout. Only MCP messages may be written to
 //! stdout.
 
 use std::{
@@ -21,20 +21,17 @@ use tokio_util::sync::CancellationToken;
 use super::Signals;
 use crate::server::Server;
 
-/// How long calls that run at a signal may take to end; the SDK gives them two seconds.
-const AFTER_A_SIGNAL: Duration = Duration::from_secs(3);
-/// How long calls that run when stdin ends may take to end; the SDK gives them five seconds.
-const AFTER_THE_END: Duration = Duration::from_secs(7);
+/// Time for running calls to end after a signal; the SDK gives them two seconds.
+const SIGNAL_GRACE: Duration = Duration::from_secs(3);
+/// Time for running calls to end after stdin has ended; the SDK gives them five seconds.
+const EOF_GRACE: Duration = Duration::from_secs(7);
 
 type Input = Box<dyn AsyncRead + Send + Unpin>;
 type Output = Box<dyn AsyncWrite + Send + Unpin>;
 
-/// Serves until stdin ends or the process is asked to end.
-///
-/// # Errors
-/// When the client does not speak MCP, or the streams fail.
-pub async fn serve(server: Server) -> anyhow::Result<()> {
-    let (stop, end) = (CancellationToken::new(), CancellationToken::new());
+/// Serves until stdin ends or a signal arrives.
+pub(crate) async fn serve(server: Server) -> anyhow::Result<()> {
+    let (stop, eof) = (CancellationToken::new(), CancellationToken::new());
     let mut signals = Signals::listen()?;
     tokio::spawn({
         let stop = stop.clone();
@@ -43,23 +40,23 @@ pub async fn serve(server: Server) -> anyhow::Result<()> {
             stop.cancel();
         }
     });
-    let server = server.asking_until(end.clone());
-    let input = UntilTheEnd { input: stdin(), end: end.clone() };
-    // A client that no longer reads stdout would hold the last answers up for ever.
+    let server = server.asking_until(eof.clone());
+    let input = EofWatcher { input: stdin(), eof: eof.clone() };
+    // A client that no longer reads stdout would delay the last responses forever.
     tokio::select! {
         served = serve_over(server, input, stdout(), stop.clone()) => served,
-        () = after(&stop, AFTER_A_SIGNAL) => Ok(()),
-        () = after(&end, AFTER_THE_END) => Ok(()),
+        () = after(&stop, SIGNAL_GRACE) => Ok(()),
+        () = after(&eof, EOF_GRACE) => Ok(()),
     }
 }
 
-async fn serve_over(server: Server, input: UntilTheEnd, output: Output, stop: CancellationToken) -> anyhow::Result<()> {
+async fn serve_over(server: Server, input: EofWatcher, output: Output, stop: CancellationToken) -> anyhow::Result<()> {
     match server.serve_with_ct((input, output), stop).await {
         Ok(running) => {
             running.waiting().await?;
             Ok(())
         }
-        // The client went, or we were asked to, before it said a word: nothing is wrong.
+        // The client left, or a signal arrived, before the first message: not an error.
         Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -75,7 +72,7 @@ fn stdin() -> Input {
     if let Some(socket) = socket(io::stdin()) {
         return Box::new(socket);
     }
-    // Opened anew, so that other processes that hold the same pipe do not see it become non-blocking.
+    // Opened again, so that the pipe does not become non-blocking for other processes that share it.
     #[cfg(target_os = "linux")]
     if let Ok(pipe) = tokio::net::unix::pipe::OpenOptions::new().open_receiver("/proc/self/fd/0") {
         return Box::new(pipe);
@@ -95,23 +92,23 @@ fn stdout() -> Output {
     Box::new(tokio::io::stdout())
 }
 
-/// The descriptor as a socket that does not block, where it is one.
+/// The descriptor as a non-blocking socket, if it is one.
 #[cfg(unix)]
 fn socket(descriptor: impl std::os::fd::AsFd) -> Option<tokio::net::UnixStream> {
     let stream = std::os::unix::net::UnixStream::from(descriptor.as_fd().try_clone_to_owned().ok()?);
-    // Fails for whatever is no Unix socket.
+    // Fails unless it is a Unix socket.
     stream.local_addr().ok()?;
     stream.set_nonblocking(true).ok()?;
     tokio::net::UnixStream::from_std(stream).ok()
 }
 
-/// Tells when the input has ended.
-struct UntilTheEnd {
+/// Cancels `eof` when the input has ended.
+struct EofWatcher {
     input: Input,
-    end: CancellationToken,
+    eof: CancellationToken,
 }
 
-impl AsyncRead for UntilTheEnd {
+impl AsyncRead for EofWatcher {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -125,7 +122,7 @@ impl AsyncRead for UntilTheEnd {
             Poll::Pending => false,
         };
         if ended {
-            self.end.cancel();
+            self.eof.cancel();
         }
         read
     }

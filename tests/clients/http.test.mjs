@@ -55,7 +55,7 @@ for (const { title, create, transports, speaks } of CLIENTS) {
       const connection = new Transport(new URL(path, server.url), { fetch: watchedFetch });
       const client = create();
       t.after(() => client.close());
-      await assert.rejects(client.connect(connection), /\b401\b|none came/);
+      await assert.rejects(client.connect(connection), /\b401\b|the request has none/);
       assert.deepEqual([...asked], [path], "no search for a place to log in");
     });
   }

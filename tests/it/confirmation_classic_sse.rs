@@ -1,4 +1,4 @@
-//! The user's yes over classic SSE: the question goes out on the stream, and its call takes nobody's place meanwhile.
+//! The user's consent over classic SSE: the question is sent on the stream, and its call keeps its permit meanwhile.
 
 use serde_json::{Value, json};
 
@@ -100,6 +100,21 @@ async fn a_classic_stream_that_ends_before_its_answer_sends_nothing() {
     let counted = r#"verifa_mcp_calls_total{tool="resume_session",outcome="cancelled"} 1"#;
     eventually(async || fetch(&metrics).await.text().await.unwrap().contains(counted)).await;
     assert!(upstream.received().is_empty());
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_consent_keeps_its_permit() {
+    let upstream = Upstream::always([Reply::resumed()]).await;
+    let one_call = ("VERIFA_MCP_MAX_UPSTREAM", "4");
+    let server = HttpServer::of_api(&upstream.url, &[ALWAYS, one_call]).await;
+    let mut stream = Stream::open(&server).await;
+    let question = stream.asked().await;
+    let list = json!({"jsonrpc": "2.0", "id": 3, "method": "tools/list"});
+    let list = async || server.post("/mcp", &list).bearer_auth(SANDBOX_KEY).send().await.unwrap().status();
+    assert_eq!(list().await, 429);
+    stream.send(&json!({"jsonrpc": "2.0", "id": question["id"], "result": yes()})).await;
+    assert_eq!(stream.message().await["result"]["isError"], false);
+    eventually(async || list().await == 200).await;
 }
 
 #[tokio::test]

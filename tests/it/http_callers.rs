@@ -45,11 +45,11 @@ async fn callers_bring_their_own_key_and_the_configured_one_is_never_lent() {
         assert_eq!(upstream.received().last().unwrap().headers["x-api-key"], key);
     }
     for (header, value, words) in [
-        ("x-nothing", "", "none came"),
+        ("x-nothing", "", "the request has none"),
         ("authorization", "Bearer vk_pub_abc", "publishable key"),
         ("authorization", "Bearer nonsense", "must begin with vk_sandbox_ or vk_live_"),
         ("authorization", "Bearer ${VERIFA_API_KEY}", "placeholder"),
-        ("authorization", "Basic dXNlcjpwYXNz", "none came"),
+        ("authorization", "Basic dXNlcjpwYXNz", "the request has none"),
     ] {
         for message in [
             crate::program::resume_message("ses_1"),
@@ -192,7 +192,7 @@ async fn credentials_that_disagree_are_refused() {
     let request = server.post("/mcp", &list_tools()).header("x-api-key", "vk_sandbox_a").bearer_auth("vk_sandbox_b");
     let response = request.send().await.unwrap();
     assert_eq!(response.status(), 401);
-    assert!(response.text().await.unwrap().contains("Several different credentials"));
+    assert!(response.text().await.unwrap().contains("several different credentials"));
 }
 
 #[tokio::test]

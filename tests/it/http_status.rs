@@ -125,7 +125,7 @@ async fn a_request_that_does_not_end_in_time_gets_408() {
     let mut answer = String::new();
     send_raw(&server, "/mcp", "content-length: 100", "{").await.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with(&format!("HTTP/1.1 {SLOW} ")), "{answer}");
-    assert!(answer.contains("No answer came in time. What was asked for may have been done"), "{answer}");
+    assert!(answer.contains("No response in time. What was requested may still have been done"), "{answer}");
 }
 
 #[tokio::test]
@@ -134,7 +134,7 @@ async fn whoever_takes_another_path_is_told_the_right_one() {
     for path in ["/", "/mcp/", "/MCP", "/api/v1/mcp"] {
         let response = server.post(path, &resume_message("ses_1")).bearer_auth(SANDBOX_KEY).send().await.unwrap();
         assert_eq!(response.status(), 404, "{path}");
-        assert!(response.text().await.unwrap().contains("There is nothing here. MCP is at /mcp."), "{path}");
+        assert!(response.text().await.unwrap().contains("No such path. MCP is at /mcp."), "{path}");
     }
 }
 

@@ -1,6 +1,6 @@
-//! Connections: how many there are at once, how long their headers may take, and how they end.
+//! Connections: how many are served concurrently, how long request headers may take, and how connections end.
 //!
-//! What is asked over them is never looked at here.
+//! The requests that they carry are not looked at here.
 
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
@@ -18,26 +18,26 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 
-/// How long a client may take to send a request's headers, the wait between two requests included.
+/// Time for a client to send a request's headers, the pause since the last request included.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to wait when no connection can be accepted, as when all descriptors are in use.
-const BREATH: Duration = Duration::from_millis(100);
+/// The pause after a connection could not be accepted, for example because all file descriptors are in use.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// The connections of all listeners.
+/// The connections of several listeners.
 #[derive(Clone)]
 pub(super) struct Connections {
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     stopping: CancellationToken,
-    served: TaskTracker,
+    tracker: TaskTracker,
 }
 
 impl Connections {
-    /// At most so many at once; the next ones wait in the system's queue.
-    pub(super) fn new(most: usize, stopping: CancellationToken) -> Self {
-        Self { places: Arc::new(Semaphore::new(most)), stopping, served: TaskTracker::new() }
+    /// Serves at most `max` connections concurrently; more wait in the system's queue.
+    pub(super) fn new(max: usize, stopping: CancellationToken) -> Self {
+        Self { permits: Arc::new(Semaphore::new(max)), stopping, tracker: TaskTracker::new() }
     }
 
-    /// Accepts and serves until the task is aborted. Who comes while the server stops is still told so.
+    /// Accepts and serves until the task is aborted, so that clients that connect while the server stops are told so.
     pub(super) async fn accept<S>(self, listener: TcpListener, app: S)
     where
         S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
@@ -45,36 +45,36 @@ impl Connections {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    // Who is told that the server stops needs no place.
-                    let place = tokio::select! {
-                        place = self.places.clone().acquire_owned() => place.ok(),
+                    // To be told that the server stops takes no permit.
+                    let permit = tokio::select! {
+                        permit = self.permits.clone().acquire_owned() => permit.ok(),
                         () = self.stopping.cancelled() => None,
                     };
-                    self.serve(stream, app.clone(), place);
+                    self.serve(stream, app.clone(), permit);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "no connection can be accepted");
-                    sleep(BREATH).await;
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    sleep(ACCEPT_RETRY_DELAY).await;
                 }
             }
         }
     }
 
-    fn serve<S>(&self, stream: TcpStream, app: S, place: Option<OwnedSemaphorePermit>)
+    fn serve<S>(&self, stream: TcpStream, app: S, permit: Option<OwnedSemaphorePermit>)
     where
         S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
     {
         let stopping = self.stopping.clone();
-        let came_late = stopping.is_cancelled();
+        let is_late = stopping.is_cancelled();
         let serve = async move {
-            // Small answers are not held back to be sent together with later ones.
+            // Small responses are sent at once, not together with later ones.
             let _ = stream.set_nodelay(true);
             let mut builder = Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
             let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app)));
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
-                () = stopping.cancelled(), if !came_late => {
+                () = stopping.cancelled(), if !is_late => {
                     connection.as_mut().graceful_shutdown();
                     connection.await
                 }
@@ -82,18 +82,18 @@ impl Connections {
             if let Err(error) = ended {
                 tracing::debug!(%error, "connection ended");
             }
-            drop(place);
+            drop(permit);
         };
-        if came_late {
+        if is_late {
             tokio::spawn(serve);
         } else {
-            self.served.spawn(serve);
+            self.tracker.spawn(serve);
         }
     }
 
-    /// Returns when all connections that came before the stop have ended.
+    /// Returns when all connections from before the stop have ended.
     pub(super) async fn ended(&self) {
-        self.served.close();
-        self.served.wait().await;
+        self.tracker.close();
+        self.tracker.wait().await;
     }
 }

@@ -1,6 +1,6 @@
-//! Nobody may take everything: a bound on the calls that one caller runs at once.
+//! Limits what one caller may use, so that no caller can use up everything.
 //!
-//! A call's place is held for as long as its request is worked on, wherever that happens, but not while its user thinks.
+//! A permit is held for as long as its request is served, wherever that happens. Nothing but a count is kept of a caller.
 
 use std::{
     collections::HashMap,
@@ -8,71 +8,65 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use axum::{
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
 use tokio::sync::Notify;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
-use super::refusal::refuse_for_now;
 use crate::call::{Caller, Identity};
 
-/// The calls that run, by caller.
+/// Counts running calls by caller.
 #[derive(Debug)]
-pub(super) struct CallLimit {
-    /// `None` is any number.
-    most: Option<usize>,
+pub(super) struct CallerLimiter {
+    /// `None`: unlimited.
+    max: Option<usize>,
     running: Mutex<HashMap<Identity, usize>>,
-    all: TaskTracker,
-    freed: Notify,
+    tracker: TaskTracker,
+    released: Notify,
 }
 
-impl CallLimit {
-    /// At most so many calls for each caller; `all` knows when none runs.
-    pub(super) fn new(most: Option<usize>, all: TaskTracker) -> Arc<Self> {
-        Arc::new(Self { most, running: Mutex::default(), all, freed: Notify::new() })
+impl CallerLimiter {
+    /// Allows each caller `max` concurrent calls; `tracker` tracks the calls of all callers.
+    pub(super) fn new(max: Option<usize>, tracker: TaskTracker) -> Arc<Self> {
+        Arc::new(Self { max, running: Mutex::default(), tracker, released: Notify::new() })
     }
 
-    /// A place for one more call of this caller, as soon as there is one.
-    pub(super) async fn wait(self: &Arc<Self>, caller: &Caller) -> Place {
+    /// Waits until the caller may run one more call.
+    pub(super) async fn acquire(self: &Arc<Self>, caller: &Caller) -> CallPermit {
         loop {
-            let mut freed = pin!(self.freed.notified());
-            // From here on no place that becomes free is missed.
-            freed.as_mut().enable();
-            if let Ok(place) = self.take(caller) {
-                return place;
+            let mut released = pin!(self.released.notified());
+            // From here on no release is missed.
+            released.as_mut().enable();
+            if let Ok(permit) = self.try_acquire(caller) {
+                return permit;
             }
-            freed.await;
+            released.await;
         }
     }
 
-    /// A place for one more call of this caller.
-    pub(super) fn take(self: &Arc<Self>, caller: &Caller) -> Result<Place, TooManyCalls> {
-        let _runs = self.all.token();
-        let Some(most) = self.most else { return Ok(Place { counted: None, _runs }) };
+    pub(super) fn try_acquire(self: &Arc<Self>, caller: &Caller) -> Result<CallPermit, TooManyConcurrentCalls> {
+        let _tracked = self.tracker.token();
+        let Some(max) = self.max else { return Ok(CallPermit { counted: None, _tracked }) };
         let identity = caller.identity();
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let count = running.entry(identity.clone()).or_default();
-        if *count >= most {
-            return Err(TooManyCalls);
+        if *count >= max {
+            return Err(TooManyConcurrentCalls);
         }
         *count += 1;
-        Ok(Place { counted: Some((self.clone(), identity)), _runs })
+        Ok(CallPermit { counted: Some((self.clone(), identity)), _tracked })
     }
 }
 
-/// A call's place; free again when it is dropped.
+/// The right to one concurrent call, released on drop.
 #[derive(Debug)]
-pub(super) struct Place {
-    counted: Option<(Arc<CallLimit>, Identity)>,
-    _runs: TaskTrackerToken,
+pub(super) struct CallPermit {
+    counted: Option<(Arc<CallerLimiter>, Identity)>,
+    _tracked: TaskTrackerToken,
 }
 
-impl Drop for Place {
+impl Drop for CallPermit {
     fn drop(&mut self) {
-        let Some((limit, identity)) = &self.counted else { return };
-        let mut running = limit.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((limiter, identity)) = &self.counted else { return };
+        let mut running = limiter.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = running.get_mut(identity) {
             *count -= 1;
             if *count == 0 {
@@ -80,17 +74,10 @@ impl Drop for Place {
             }
         }
         drop(running);
-        limit.freed.notify_waiters();
+        limiter.released.notify_waiters();
     }
 }
 
-/// The caller has as many calls running as one caller may.
-#[derive(Debug)]
-pub(super) struct TooManyCalls;
-
-impl IntoResponse for TooManyCalls {
-    fn into_response(self) -> Response {
-        let text = "As many of your calls run here as one caller may run at once. Try again in a second.";
-        refuse_for_now(StatusCode::TOO_MANY_REQUESTS, 1, text)
-    }
-}
+#[derive(Debug, thiserror::Error)]
+#[error("You have reached the limit of concurrent calls per caller. Retry in a second.")]
+pub(super) struct TooManyConcurrentCalls;

@@ -1,12 +1,38 @@
-//! What HTTP requests go through before anybody looks at what they want.
+//! What HTTP requests pass before they are handled: credentials, `Host`, `Origin`, limits.
 
+use reqwest::Method;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+use verifa_mcp::internals::routes;
 
-use crate::program::{HttpServer, SANDBOX_KEY, resume_message};
+use crate::program::{HttpServer, SANDBOX_KEY, resume_message, run};
+
+#[tokio::test]
+async fn every_route_that_is_not_public_requires_credentials() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = folder.path().join("tokens");
+    let tokens = tokens.to_str().unwrap();
+    assert!(run(["token", "new", "support", "--tokens-file", tokens], &[]).await.status.success());
+    let token_mode = [("VERIFA_API_KEY", SANDBOX_KEY), ("VERIFA_MCP_TOKENS_FILE", tokens)];
+    for (mode, environment) in [("api-key", &[][..]), ("token", &token_mode)] {
+        let server = HttpServer::start(&["--auth", mode], environment).await;
+        let mut closed = Vec::new();
+        for (path, methods, is_public) in routes() {
+            // Also those that the route does not have: clients discover how to authenticate with a GET of /mcp.
+            let others = [Method::GET, Method::POST, Method::DELETE, Method::PUT, Method::HEAD];
+            for method in methods.iter().chain(&others) {
+                let request = server.client.request(method.clone(), format!("{}{path}", server.url));
+                let status = request.send().await.unwrap().status();
+                assert_eq!(status == 401, !is_public, "{mode}: {method} {path}: {status}");
+            }
+            closed.extend((!is_public).then_some(path));
+        }
+        assert!(["/mcp", "/sse", "/messages"].iter().all(|path| closed.contains(path)), "{closed:?}");
+    }
+}
 
 #[tokio::test]
 async fn a_foreign_host_is_refused_with_the_setting_to_change() {
@@ -72,7 +98,7 @@ async fn a_foreign_origin_is_refused_although_the_host_is_right() {
 async fn browsers_of_allowed_origins_may_call() {
     let server = HttpServer::start(&["--allowed-origin", "https://app.example.com"], &[]).await;
     let preflight = |origin: &str| {
-        let request = server.client.request(reqwest::Method::OPTIONS, format!("{}/mcp", server.url));
+        let request = server.client.request(Method::OPTIONS, format!("{}/mcp", server.url));
         request.header("origin", origin).header("access-control-request-method", "POST").header(
             "access-control-request-headers",
             "authorization,content-type,mcp-protocol-version,mcp-method,mcp-name",

@@ -1,0 +1,208 @@
+//! The routes: one table of paths, methods, access and handlers, and what every request passes on its way through it.
+//!
+//! A route cannot be declared without its access, and a handler that needs a caller cannot be reached without one.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, Method, Request, StatusCode},
+    response::{IntoResponse, Response},
+};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use super::{
+    HttpConfig, HttpState,
+    access_control::{check_host, check_origin},
+    access_log::{AccessLine, REQUEST_ID, request_id},
+    classic_sse,
+    error_response::error_response,
+    health,
+    rejection::RequestRejection,
+};
+use crate::{call::Caller, server::RequestId};
+
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+const GET: &[Method] = &[Method::GET];
+const GET_HEAD: &[Method] = &[Method::GET, Method::HEAD];
+const POST: &[Method] = &[Method::POST];
+
+/// The routes of the main listeners. `/mcp`, which nearly every request is for, is first.
+const ROUTES: [Route; 6] = [
+    Route::closed("/mcp", POST, CallerHandler::Mcp),
+    Route::closed("/sse", GET, CallerHandler::OpenStream),
+    Route::closed("/messages", POST, CallerHandler::ReceiveMessage),
+    Route::probe("/healthz", GET_HEAD, PublicHandler::Alive),
+    Route::probe("/readyz", GET_HEAD, PublicHandler::Ready),
+    Route::public("/metrics", GET_HEAD, PublicHandler::Metrics),
+];
+
+/// The routes of a listener for metrics alone, which scrapers reach under any name.
+const METRICS_ROUTES: [Route; 3] = [
+    Route::probe("/healthz", GET_HEAD, PublicHandler::Alive),
+    Route::probe("/readyz", GET_HEAD, PublicHandler::Ready),
+    Route::probe("/metrics", GET_HEAD, PublicHandler::Metrics),
+];
+
+#[derive(Clone, Copy)]
+pub(super) struct Route {
+    path: &'static str,
+    methods: &'static [Method],
+    access: Access,
+}
+
+/// Who may use a route, and with it what handles it.
+#[derive(Clone, Copy)]
+enum Access {
+    /// Authenticated callers.
+    Caller(CallerHandler),
+    /// Everyone, if `Host` and `Origin` are allowed.
+    Public(PublicHandler),
+    /// Everyone, with any `Host`, also while the server stops: probes use whatever address they found.
+    Probe(PublicHandler),
+}
+
+#[derive(Clone, Copy)]
+enum CallerHandler {
+    Mcp,
+    OpenStream,
+    ReceiveMessage,
+}
+
+#[derive(Clone, Copy)]
+enum PublicHandler {
+    Alive,
+    Ready,
+    Metrics,
+}
+
+impl Route {
+    const fn closed(path: &'static str, methods: &'static [Method], handler: CallerHandler) -> Self {
+        Self { path, methods, access: Access::Caller(handler) }
+    }
+
+    const fn public(path: &'static str, methods: &'static [Method], handler: PublicHandler) -> Self {
+        Self { path, methods, access: Access::Public(handler) }
+    }
+
+    const fn probe(path: &'static str, methods: &'static [Method], handler: PublicHandler) -> Self {
+        Self { path, methods, access: Access::Probe(handler) }
+    }
+
+    fn is_served(&self, config: &HttpConfig) -> bool {
+        match self.access {
+            Access::Caller(CallerHandler::OpenStream | CallerHandler::ReceiveMessage) => config.classic_sse,
+            Access::Public(PublicHandler::Metrics) => config.has_metrics_beside_mcp(),
+            Access::Caller(_) | Access::Public(_) | Access::Probe(_) => true,
+        }
+    }
+}
+
+/// Path, methods and publicness of every route, for the test that walks the table.
+pub fn all() -> impl Iterator<Item = (&'static str, &'static [Method], bool)> {
+    let is_public = |route: &Route| !matches!(route.access, Access::Caller(_));
+    ROUTES.iter().map(move |route| (route.path, route.methods, is_public(route)))
+}
+
+pub(super) fn of_main_listener(config: &HttpConfig) -> Arc<[Route]> {
+    ROUTES.into_iter().filter(|route| route.is_served(config)).collect()
+}
+
+pub(super) fn of_metrics_listener() -> Arc<[Route]> {
+    METRICS_ROUTES.into()
+}
+
+/// Handles a request: finds its route, checks its access, lets the route's handler respond, and logs it.
+pub(super) async fn handle(
+    state: Arc<HttpState>,
+    routes: Arc<[Route]>,
+    request: Request<Incoming>,
+) -> Result<Response, Infallible> {
+    let route = routes.iter().find(|route| route.path == request.uri().path());
+    let id = request_id(request.headers());
+    let mut line = AccessLine::new(&state.metrics, request.method(), route.map_or("other", |route| route.path), &id);
+    let mut response = match respond(&state, route, request, &mut line).await {
+        Ok(response) => response,
+        Err(rejection) => rejection.into_response(),
+    };
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    // nginx would otherwise hold events back until its buffer is full.
+    response.headers_mut().insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    line.status = response.status().as_u16();
+    Ok(response)
+}
+
+async fn respond(
+    state: &Arc<HttpState>,
+    route: Option<&Route>,
+    mut request: Request<Incoming>,
+    line: &mut AccessLine<'_>,
+) -> Result<Response, RequestRejection> {
+    let config = &state.config;
+    let headers = request.headers();
+    if !route.is_some_and(|route| matches!(route.access, Access::Probe(_))) {
+        if state.stopping.is_cancelled() {
+            return Err(RequestRejection::Stopping);
+        }
+        check_host(headers, request.uri(), &config.allowed_hosts)?;
+        check_origin(headers, &config.allowed_origins)?;
+    }
+    let route = route.ok_or(RequestRejection::NotFound)?;
+    let check_method = || {
+        let is_allowed = route.methods.contains(request.method());
+        is_allowed.then_some(()).ok_or(RequestRejection::Method(route.methods))
+    };
+    match route.access {
+        Access::Public(handler) | Access::Probe(handler) => {
+            check_method()?;
+            Ok(match handler {
+                PublicHandler::Alive => health::alive(),
+                PublicHandler::Ready => health::ready(state.stopping.is_cancelled()),
+                PublicHandler::Metrics => health::metrics(&state.metrics),
+            })
+        }
+        Access::Caller(handler) => {
+            let caller = config.auth.authenticate(headers, request.uri().query(), &config.permissions).await?;
+            // Only now: clients discover with a GET of /mcp how to authenticate.
+            check_method()?;
+            line.caller = caller.label().map(str::to_owned);
+            request.extensions_mut().insert(RequestId(line.request_id.to_owned()));
+            // Boxed: the future is large, and would be moved around in one piece with others.
+            let handled = Box::pin(handle_for(state, handler, caller, request));
+            timeout(config.request_timeout, handled).await.unwrap_or_else(|_| Ok(too_late(handler)))
+        }
+    }
+}
+
+async fn handle_for(
+    state: &Arc<HttpState>,
+    handler: CallerHandler,
+    caller: Caller,
+    mut request: Request<Incoming>,
+) -> Result<Response, RequestRejection> {
+    match handler {
+        CallerHandler::Mcp => {
+            // Held until the call has ended: it travels with the request.
+            let permit = state.calls.try_acquire(&caller)?;
+            request.extensions_mut().insert(Arc::new(permit));
+            request.extensions_mut().insert(caller);
+            Ok(state.mcp.handle(request).await.map(Body::new))
+        }
+        CallerHandler::OpenStream => Ok(classic_sse::open(state, caller)),
+        CallerHandler::ReceiveMessage => classic_sse::receive(state, caller, request).await,
+    }
+}
+
+fn too_late(handler: CallerHandler) -> Response {
+    let text = match handler {
+        CallerHandler::Mcp => "No response in time. What was requested may still have been done. Retry.",
+        CallerHandler::OpenStream | CallerHandler::ReceiveMessage => {
+            "This message was not accepted: your stream is not read, or too many of your calls run. Send it again."
+        }
+    };
+    error_response(StatusCode::REQUEST_TIMEOUT, text)
+}
