@@ -1,6 +1,6 @@
-//! `verifa-mcp http`: the server for teams and for clients that want a URL.
+//! `verifa-mcp http`: runs the server for teams and for clients that need a URL.
 //!
-//! It takes the ports, says where it listens, and ends at a signal. How requests are answered is `transport::http`.
+//! It prints where it listens, and stops at a signal. How requests are served is decided in `transport::http`.
 
 use std::{
     io::{self, Write},
@@ -23,11 +23,11 @@ use crate::{
 pub(super) async fn run(options: Options, config: Config) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let open = matches!(options.auth, Auth::None(_));
-    // Who calls brings the key; the deployment's own must not be lent by accident.
+    // Callers bring the key; the deployment's own must not be lent by accident.
     let server = Server::new(config.setup().into(), Caller::default(), !matches!(options.auth, Auth::ApiKey));
     let http = HttpServer::bind(options, server).await?;
     match introduce(&http.addresses()?, http.metrics_address(), open, config.emulated) {
-        // Who reads the first line only, for the address, still wants the server.
+        // A script may close the pipe after the first line, which has the address.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
         _ => {}
     }

@@ -76,7 +76,7 @@ impl Config {
         let error = match (mode, &self.caller.key, non_empty(settings.tokens_file.as_deref())) {
             (Mode::ApiKey, ..) => return Ok(Auth::ApiKey),
             (Mode::None, ..) if !is_loopback => {
-                "VERIFA_MCP_AUTH is none, which is for listeners that only this computer can reach; use token or \
+                "VERIFA_MCP_AUTH is none, which is for listeners that only this computer reaches; use token or \
                  api-key, or listen on 127.0.0.1"
             }
             (Mode::None | Mode::Token, None, _) => {
