@@ -5,7 +5,7 @@
 //! it may be renamed or deleted at any time: the next line goes to a new one.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     call::CallContext,
+    private_file,
     untrusted::UntrustedText,
     verifa::{IdempotencyKey, SessionId},
 };
@@ -126,11 +127,7 @@ impl AuditLog {
 
 impl OpenFile {
     fn open(path: &Path) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.append(true).create(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path)?;
+        let file = private_file::open_append(path)?;
         let incomplete = ends_incomplete(path, &file);
         Ok(Self { file, incomplete })
     }

@@ -1,23 +1,22 @@
-//! verifa-mcp: an MCP server that brings stuck Verifa identity verifications back to life.
+//! verifa-mcp: an MCP server that resumes stuck Verifa identity verifications.
 //!
 //! # The map
 //!
-//! - [`verifa`]: Verifa's REST API as a Rust client. Knows nothing of MCP.
-//! - [`tools`]: what an agent sees: arguments in; sessions, a fresh capture link or words out.
-//! - [`prompts`]: what a person picks: the whole errand as a prompt for their assistant.
-//! - [`app`]: what a person sees: the card that shows a capture link, in hosts that show such things.
-//! - [`server`]: the MCP server: identity, capabilities, which tool a call goes to.
-//! - [`transport`]: how messages come in: stdio; HTTP with its door, its callers and its limits.
-//! - [`emulator`]: a local Verifa API with real HTTP, to develop, demonstrate and test against.
-//! - `cli`: commands and flags; `config`: settings, checked; [`telemetry`]: logs on stderr; [`metrics`]: counters.
-//! - [`audit`]: a file that says who asked for what and what became of it.
-//! - [`tokens`]: who may call a deployment that owns the key: tokens, kept as hashes in a file.
-//! - [`install`]: puts this server into the configuration of MCP clients.
-//! - `qr`: draws QR codes.
+//! Each module uses only those that stand before it in this list; `tests/it/modules.rs` holds it.
 //!
-//! Arrows point one way: `transport → server → tools → audit → verifa`. A call reads like a sentence: bytes → tool
-//! arguments → [`SessionId`](verifa::SessionId) → one HTTP request → [`FreshLink`](verifa::FreshLink) →
-//! [`CaptureLink`](tools::CaptureLink) → content blocks → bytes.
+//! - `untrusted` (text from outside, secrets in texts), `private_file`, `hosts` (allowed hosts and origins), `qr`,
+//!   `telemetry` (logs), `metrics`, `app` (the card), `http_client`: leaves.
+//! - `verifa`: Verifa's REST API as a client. It knows nothing of MCP.
+//! - `call`: the facts of one call: tool, caller, permissions, key.
+//! - `audit`: a file with two lines for each call.
+//! - `tools`: what an agent sees: a file per tool, the registry, arguments, results, error texts.
+//! - `prompts`: the prompt that a user picks.
+//! - `server`: the MCP server: identity, instructions, confirmation by the user.
+//! - `tokens`: the tokens of callers, kept as hashes in a file.
+//! - `transport`: stdio, and HTTP with its routes, authentication and limits.
+//! - `emulator`: a local Verifa API, to develop, demonstrate and test against.
+//! - `install`: entries in the configuration of MCP clients.
+//! - `config`: settings; `cli`: commands; [`run`]: the program.
 
 mod app;
 mod audit;

@@ -1,6 +1,6 @@
-//! `verifa-mcp emulator`: a local Verifa API until it is interrupted.
+//! `verifa-mcp emulator`: runs a local Verifa API until it is interrupted.
 //!
-//! What it answers is decided in `emulator`. Nothing here talks to Verifa.
+//! How it responds is decided in `emulator`. Nothing here talks to Verifa.
 
 use std::{
     io::{self, Write},
@@ -17,7 +17,7 @@ pub(super) async fn run(flags: &EmulatorFlags) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let emulator = Emulator::bind(Options { listen: flags.listen, link_lifetime: flags.link_lifetime }).await?;
     match introduce(&emulator.url()) {
-        // Who reads the first line only, for the address, still wants the emulator.
+        // A script may close the pipe after the first line, which has the address.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
         _ => {}
     }
@@ -31,7 +31,7 @@ pub(super) async fn run(flags: &EmulatorFlags) -> anyhow::Result<ExitCode> {
 fn introduce(url: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "Verifa emulator listening on {url}")?;
-    writeln!(out, "This is not Verifa: it is a stand-in on this computer, with made-up sessions. Ctrl-C ends it.\n")?;
+    writeln!(out, "This is not Verifa but an emulator on this computer, with made-up sessions. Ctrl-C stops it.\n")?;
     writeln!(out, "In another terminal:")?;
     writeln!(out, "  export VERIFA_API_URL={url} VERIFA_API_KEY={SANDBOX_KEY}")?;
     writeln!(out, "  verifa-mcp resume ses_demo_expired\n")?;

@@ -1,9 +1,6 @@
-//! The flags of every command. The comments are the help text.
+//! The flags of single commands. The doc comments are the help text.
 //!
-//! Settings are kept as text here, each with its environment variable; [`crate::config`] decides what they mean, so that
-//! all faults are told at once.
-
-#![allow(rustdoc::bare_urls, reason = "in the help, angle brackets would show")]
+//! The settings that all commands share are in [`crate::config`].
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -18,15 +15,15 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(super) struct Resume {
-    /// The session's id, for example ses_abc123
+    /// Session ID, for example ses_abc123
     pub(super) session_id: String,
-    /// A key of your own for this request; the same key repeats the first answer for 24 hours [default: a random one]
+    /// Your own idempotency key: a used key returns its first response for 24 hours [default: a random key]
     #[arg(long, value_name = "KEY")]
     pub(super) idempotency_key: Option<String>,
-    /// Print the endpoint's fields as JSON and nothing else
+    /// Print only the endpoint's fields, as JSON
     #[arg(long)]
     pub(super) json: bool,
-    /// Write the QR code as a PNG file, readable by you alone
+    /// Write the QR code to a PNG file that only you can read
     #[arg(long, value_name = "FILE.png")]
     pub(super) qr_file: Option<PathBuf>,
 }
@@ -65,10 +62,10 @@ pub(super) struct Install {
 
 #[derive(Debug, Args)]
 pub(super) struct EmulatorFlags {
-    /// Address to listen on; loopback only, port 0 picks a free one
+    /// Loopback address to listen on; port 0 picks a free one
     #[arg(long, value_name = "ADDRESS", default_value_t = crate::emulator::DEFAULT_LISTEN, value_parser = address)]
     pub(super) listen: SocketAddr,
-    /// How long a capture link lives, for example 20m or 30s
+    /// Lifetime of a capture link, for example 20m or 30s
     #[arg(long, value_name = "DURATION", default_value = "20m", value_parser = duration)]
     pub(super) link_lifetime: Duration,
 }
@@ -79,19 +76,19 @@ fn address(value: &str) -> Result<SocketAddr, String> {
 
 #[derive(Debug, Args)]
 pub(super) struct Completions {
-    /// The shell that is to complete
+    /// Shell to print the script for
     pub(super) shell: Shell,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Man {
-    /// The folder, which must exist
+    /// Folder to write to; it must exist
     pub(super) folder: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Token {
-    /// File that holds the names, permissions and hashes
+    /// File of the callers' names, permissions and token hashes
     #[arg(long, env = "VERIFA_MCP_TOKENS_FILE", value_name = "FILE", global = true, hide_env_values = true)]
     pub(super) tokens_file: Option<String>,
     #[command(subcommand)]
@@ -100,22 +97,22 @@ pub(super) struct Token {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
-    /// Make a token and print it, this once
+    /// Issue a token and print it, only this once
     New {
-        /// Who will hold it: 1 to 64 characters of A-Z, a-z, 0-9, _, ., @ and -
+        /// Name of the caller: 1 to 64 characters of A-Z, a-z, 0-9, _, ., @ and -
         name: String,
-        /// What it is good for, for example resume [default: every toolset]
+        /// Toolsets that the token may use, for example resume [default: every toolset]
         #[arg(long, value_name = "TOOLSET,…", value_delimiter = ',')]
         toolsets: Option<Vec<Toolset>>,
-        /// Withhold the tools that change something
+        /// Do not offer the tools that change something
         #[arg(long)]
         read_only: bool,
     },
-    /// Print who holds a token, with which permissions and since when
+    /// Print the name, permissions and creation time of each token
     List,
-    /// Take a token back
+    /// Revoke a token
     Revoke {
-        /// Who holds it
+        /// Name of the caller
         name: String,
     },
 }

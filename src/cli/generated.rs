@@ -1,6 +1,6 @@
-//! `verifa-mcp completions` and `verifa-mcp man`: what a shell and a manual can know, made from the command line definition.
+//! `verifa-mcp completions` and `verifa-mcp man`: shell completions and manual pages.
 //!
-//! The programs that do it are built in, so that what they say always fits the program that says it.
+//! Both are generated at run time from the definition of the command line, so that they always match the program.
 
 use std::{
     io::{self, Write},
@@ -16,8 +16,8 @@ use super::{
     flags::{Completions, Man},
 };
 
-/// Beside the name, where a manual has no room for more.
-const IN_ONE_SENTENCE: &str = "An MCP server that brings stuck Verifa identity verifications back to life";
+/// The description next to the name in a manual page.
+const SUMMARY: &str = "An MCP server that resumes stuck Verifa identity verifications";
 
 pub(super) fn print_completions(flags: &Completions) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
@@ -32,7 +32,7 @@ pub(super) fn print_completions(flags: &Completions) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-/// The definition with what the help lists and nothing else: clap_complete offers hidden commands too.
+/// The definition without hidden commands, which clap_complete would offer.
 fn listed() -> Command {
     let whole = Cli::command();
     let commands = whole.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
@@ -42,14 +42,14 @@ fn listed() -> Command {
         .subcommands(commands)
 }
 
-/// For a program with a hyphen in its name, clap_complete spells the states of the bash script in two ways, so that
-/// nothing is offered after a command: <https://github.com/clap-rs/clap/issues/6421>.
+/// If a program's name has a hyphen, clap_complete spells the states of the bash script in two ways, so that nothing is
+/// offered after a command: <https://github.com/clap-rs/clap/issues/6421>.
 fn with_one_spelling(script: &str) -> String {
     script.replace("verifa__subcmd__mcp", "verifa__mcp")
 }
 
 pub(super) fn write_manual_pages(flags: &Man) -> anyhow::Result<ExitCode> {
-    let definition = Cli::command().about(IN_ONE_SENTENCE).long_about(ABOUT);
+    let definition = Cli::command().about(SUMMARY).long_about(ABOUT);
     clap_mangen::generate_to(definition, &flags.folder)
         .with_context(|| format!("the manual pages cannot be written to {}", flags.folder.display()))?;
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,6 @@
-//! `verifa-mcp http`: the server for teams and for clients that want a URL.
+//! `verifa-mcp http`: runs the server for teams and for clients that need a URL.
 //!
-//! It takes the ports, says where it listens, and ends at a signal. How requests are answered is `transport::http`.
+//! It prints where it listens, and stops at a signal. How requests are served is decided in `transport::http`.
 
 use std::{
     io::{self, Write},
@@ -23,11 +23,11 @@ use crate::{
 pub(super) async fn run(http: HttpConfig, config: Config) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let open = matches!(http.auth, Authenticator::None(_));
-    // Who calls brings the key; the deployment's own must not be lent by accident.
+    // Callers bring the key; the deployment's own must not be lent by accident.
     let server = Server::new(config.server_state(), Caller::default(), !matches!(http.auth, Authenticator::ApiKey));
     let http = HttpServer::bind(http, server).await?;
     match introduce(&http.addresses()?, http.metrics_address(), open, config.tools.emulated) {
-        // Who reads the first line only, for the address, still wants the server.
+        // A script may close the pipe after the first line, which has the address.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
         _ => {}
     }

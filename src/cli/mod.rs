@@ -1,7 +1,6 @@
-//! The command line: commands and flags, and the help that a person reads first.
+//! The command line: commands, their help, and which module runs each of them.
 //!
-//! What a flag means is decided in [`crate::config`]; each command that is more than a server has a file here. Nothing
-//! but a command's result goes to stdout.
+//! [`crate::config`] decides what a setting means. Only a command's result goes to stdout.
 
 mod check;
 mod emulator;
@@ -26,7 +25,6 @@ use crate::{
     transport,
 };
 
-/// What the program was asked to do.
 #[derive(Debug, Parser)]
 #[command(name = "verifa-mcp", version, about = ABOUT, after_help = AFTER_HELP, max_term_width = 100)]
 struct Cli {
@@ -37,46 +35,46 @@ struct Cli {
 }
 
 const ABOUT: &str = "\
-An MCP server that brings stuck Verifa identity verifications back to life: its tool resume_session gives an expired \
-session a fresh capture link and QR code. Unofficial; not affiliated with Verifa.
+An MCP server that resumes stuck Verifa identity verifications: its tool resume_session creates a new capture link and \
+QR code for an expired session. Unofficial; not affiliated with Verifa.
 
-Without a command it speaks MCP over stdin and stdout, which is what MCP clients launch.";
+Without a command, it speaks MCP over stdin and stdout: this is what MCP clients launch.";
 
 const AFTER_HELP: &str = "\
 Environment only:
   VERIFA_API_KEY         Your organization's secret key, vk_sandbox_… or vk_live_…
                          It has no flag: other users of a computer can read command lines.
-  VERIFA_MCP_TOOLSETS    Toolsets to offer, of lookup, resume and links [default: all]
-  VERIFA_MCP_READ_ONLY   true withholds every tool that changes something; it wins over all else
-  HTTPS_PROXY, NO_PROXY  The usual proxy variables. This computer's own addresses never go
-                         through a proxy.
+  VERIFA_MCP_TOOLSETS    Toolsets to offer: any of lookup, resume and links [default: all]
+  VERIFA_MCP_READ_ONLY   true disables every tool that changes something, whatever else is set
+  HTTPS_PROXY, NO_PROXY  The usual proxy variables. Loopback addresses are never reached through
+                         a proxy.
 
 Try it without an account:
   verifa-mcp resume ses_demo_expired --emulator
 
-Exit codes: 0 success, 1 failure, 2 wrong usage or wrong settings.";
+Exit codes: 0 success, 1 failure, 2 invalid usage or settings.";
 
-// A command's own flags are only made when it is asked for: making all of them is a good part of the start.
+// The flags of a command are only built if it is used: building all of them is a good part of the start-up time.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 enum Command {
     /// Speak MCP over stdin and stdout (the default)
     Stdio,
-    /// Speak MCP over HTTP: for teams, and for clients that want a URL
+    /// Speak MCP over HTTP, for teams and for clients that need a URL
     Http(HttpSettings),
-    /// Resume one session by hand: print its fresh link, expiry and QR code
+    /// Resume one session and print its new link, expiry and QR code
     Resume(Resume),
-    /// Check the key, the connection and the clock; change nothing
+    /// Check the key, the connection and the clock, without changing anything
     Check(Check),
-    /// Put this server into an MCP client's configuration, or take it out
+    /// Add this server to an MCP client's configuration, or remove it
     Install(Install),
-    /// Run a local Verifa API to develop and test against
+    /// Run a local Verifa API for development and tests
     Emulator(EmulatorFlags),
-    /// Make, list and revoke the tokens of callers, in a file that holds only their hashes
+    /// Issue, list and revoke caller tokens, in a file that contains only their hashes
     Token(Token),
-    /// Print a script that lets a shell complete commands and flags
+    /// Print a shell script that completes commands and flags
     Completions(Completions),
-    /// Write the manual pages, one for each command, into a folder
+    /// Write a manual page for each command into a folder
     #[command(hide = true)]
     Man(Man),
 }

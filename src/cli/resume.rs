@@ -3,23 +3,22 @@
 //! The link goes to stdout and to the requested file, and nowhere else.
 
 use std::{
-    fs::OpenOptions,
     io::{self, Write},
     path::Path,
     process::ExitCode,
     time::Instant,
 };
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use rmcp::model::JsonObject;
 use serde_json::json;
 use tracing::{Instrument, field::Empty};
 
-use super::flags::Resume;
+use super::{flags::Resume, process::UsageError};
 use crate::{
     call::Caller,
     config::Config,
-    qr,
+    private_file, qr,
     tools::{Consent, LinkResult, Prepared, QrMode, ResumeSession, ServerState, ToolError, prepare},
     verifa::Retry,
 };
@@ -50,8 +49,11 @@ pub(super) async fn run(flags: &Resume, config: &Config) -> anyhow::Result<ExitC
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
+            if error.is_invalid_arguments() {
+                return Err(UsageError(error.text().to_owned()).into());
+            }
             writeln!(io::stderr(), "{}", error.text())?;
-            Ok(if error.is_invalid_arguments() { ExitCode::from(2) } else { ExitCode::FAILURE })
+            Ok(ExitCode::FAILURE)
         }
     }
 }
@@ -97,15 +99,8 @@ fn describe(result: &LinkResult) -> String {
 
 fn write_qr_code(result: &LinkResult, path: &Path) -> anyhow::Result<()> {
     let qr_code = result.qr_code().context("no QR code could be drawn")?;
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(path).and_then(|mut file| {
-        // The mode above is for a new file alone.
-        #[cfg(unix)]
-        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-        file.write_all(&qr_code.expose_png())
-    });
-    written.with_context(|| format!("the QR code cannot be written to {}", path.display()))
+    let written = private_file::write_private(path, &qr_code.expose_png());
+    written.map_err(|error| {
+        anyhow!("the QR code cannot be written to {} ({})", path.display(), private_file::reason(&error))
+    })
 }

@@ -1,6 +1,6 @@
-//! `verifa-mcp token`: makes, lists and revokes the tokens of callers.
+//! `verifa-mcp token`: issues, lists and revokes caller tokens.
 //!
-//! A new token is the only thing on stdout, so that a script can take it; it is never shown again.
+//! A new token is the only text on stdout, so that a script can read it; it is never shown again.
 
 use std::{
     fmt,
@@ -40,13 +40,13 @@ pub(super) fn run(flags: &Token) -> anyhow::Result<ExitCode> {
 fn new(path: &Path, name: CallerName, permissions: Permissions) -> anyhow::Result<ExitCode> {
     let token = tokens::issue(path, name.clone(), permissions)?;
     let mut out = io::stdout().lock();
-    writeln!(out, "{}", token.expose())
-        .and_then(|()| out.flush())
-        .with_context(|| format!("the token of {name} is made but could not be printed; revoke it and make another"))?;
+    writeln!(out, "{}", token.expose()).and_then(|()| out.flush()).with_context(|| {
+        format!("the token of {name} was issued but could not be printed; revoke it and issue another")
+    })?;
     writeln!(
         io::stderr(),
-        "This is the token of {name}. It is shown this once: the file keeps only its hash.\n\
-         Put it into {name}'s client as the header `Authorization: Bearer vmt_…`, and nowhere else."
+        "This is the token of {name}. It is shown only once: the file keeps its hash.\n\
+         Add it to {name}'s client as the header `Authorization: Bearer vmt_…`, and nowhere else."
     )?;
     Ok(ExitCode::SUCCESS)
 }
@@ -62,10 +62,10 @@ fn list(path: &Path) -> anyhow::Result<ExitCode> {
 
 fn revoke(path: &Path, name: &CallerName) -> anyhow::Result<ExitCode> {
     if tokens::revoke(path, name)? {
-        writeln!(io::stdout(), "The token of {name} is revoked; servers that use the file refuse it from now on.")?;
+        writeln!(io::stdout(), "The token of {name} was revoked; servers that use the file reject it from now on.")?;
         Ok(ExitCode::SUCCESS)
     } else {
-        writeln!(io::stderr(), "{name} has no token; `verifa-mcp token list` tells who has.")?;
+        writeln!(io::stderr(), "{name} has no token; `verifa-mcp token list` prints who has one.")?;
         Ok(ExitCode::FAILURE)
     }
 }

@@ -1,52 +1,50 @@
-//! The settings as flags and environment variables. The comments are the help text.
+//! The settings as flags and environment variables. The doc comments are the help text.
 //!
 //! Values stay text here; [`Config`](super::Config) parses them, so that all errors are reported at once.
 
-#![allow(rustdoc::bare_urls, reason = "in the help, angle brackets would show")]
-
 use clap::Args;
 
-/// The settings of `http`, as text: [`crate::config`] reads them.
+// A doc comment would become the help text of the command.
 #[derive(Debug, Args)]
 pub(crate) struct HttpSettings {
-    /// Address to listen on; may be repeated; port 0 picks a free one [default: 127.0.0.1:8787]
+    /// Address to listen on, or a name of this computer; repeatable; port 0 picks a free one [default: 127.0.0.1:8787]
     #[arg(long, env = "VERIFA_MCP_LISTEN", value_name = "ADDRESS", hide_env_values = true)]
     pub(crate) listen: Vec<String>,
-    /// Who may call: none (this computer, with the configured key), api-key (each brings their own Verifa key) or token
-    /// (tokens that you give out; the configured key) [default: none with a key on loopback, api-key without a key]
+    /// Who may call: none (only this computer, with the configured key), api-key (callers send their own Verifa keys) or
+    /// token (callers send tokens that you issue, with the configured key) [default: none with a key on loopback, api-key
+    /// without a key]
     #[arg(long, env = "VERIFA_MCP_AUTH", value_name = "MODE", hide_env_values = true)]
     pub(crate) auth: Option<String>,
-    /// File with the callers' tokens, for --auth token; `verifa-mcp token` manages it
+    /// File of the callers' tokens, for --auth token; managed with `verifa-mcp token`
     #[arg(long, env = "VERIFA_MCP_TOKENS_FILE", value_name = "FILE", hide_env_values = true)]
     pub(crate) tokens_file: Option<String>,
-    /// Name that the server goes by, as in a request's Host; may be repeated [default: loopback names]
+    /// Name of this server in a request's Host header; repeatable [default: loopback names]
     #[arg(long, env = "VERIFA_MCP_ALLOWED_HOSTS", value_name = "HOST", hide_env_values = true)]
     pub(crate) allowed_host: Vec<String>,
-    /// Origin whose web pages may call, as https://app.example.com; may be repeated [default: loopback pages]
+    /// Origin whose web pages may call, for example https://app.example.com; repeatable [default: loopback origins]
     #[arg(long, env = "VERIFA_MCP_ALLOWED_ORIGINS", value_name = "ORIGIN", hide_env_values = true)]
     pub(crate) allowed_origin: Vec<String>,
     /// Disable the classic HTTP+SSE transport, /sse and /messages
     #[arg(long, env = "VERIFA_MCP_NO_CLASSIC_SSE", value_name = "BOOL", hide_env_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) no_classic_sse: Option<String>,
-    /// Address for /metrics [default: beside /mcp while every listener is loopback, else nowhere]
+    /// Address for /metrics [default: next to /mcp if every listener is loopback, otherwise none]
     #[arg(long, env = "VERIFA_MCP_METRICS_LISTEN", value_name = "ADDRESS", hide_env_values = true)]
     pub(crate) metrics_listen: Option<String>,
-    /// Most connections at once [default: 1024]
+    /// Maximum concurrent connections [default: 1024]
     #[arg(long, env = "VERIFA_MCP_MAX_CONNECTIONS", value_name = "NUMBER", hide_env_values = true)]
     pub(crate) max_connections: Option<String>,
-    /// Most classic SSE streams at once [default: 256]
+    /// Maximum concurrent classic SSE streams [default: 256]
     #[arg(long, env = "VERIFA_MCP_MAX_STREAMS", value_name = "NUMBER", hide_env_values = true)]
     pub(crate) max_streams: Option<String>,
 }
 
-/// The settings, as text: [`crate::config`] reads them, so that all faults are told at once.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Settings")]
 pub(crate) struct Settings {
-    /// Talk to an emulator inside this process instead of Verifa: no account and no key needed
+    /// Use an emulator inside this process instead of Verifa, without an account or key
     #[arg(long, global = true)]
     pub(crate) emulator: bool,
-    /// File that holds the secret key, instead of VERIFA_API_KEY
+    /// File that contains the secret key, instead of VERIFA_API_KEY
     #[arg(long, env = "VERIFA_API_KEY_FILE", value_name = "FILE", global = true, hide_env_values = true)]
     pub(crate) api_key_file: Option<String>,
     /// sandbox or live; if given, the key must belong to it [default: from the key]
@@ -55,38 +53,38 @@ pub(crate) struct Settings {
     /// Verifa's API; plain http only on this computer [default: https://api.withverifa.com]
     #[arg(long, env = "VERIFA_API_URL", value_name = "URL", global = true, hide_env_values = true)]
     pub(crate) api_url: Option<String>,
-    /// API version to ask for, YYYY-MM-DD [default: the one pinned to the key]
+    /// API version to request, YYYY-MM-DD [default: the one pinned to the key]
     #[arg(long, env = "VERIFA_API_VERSION", value_name = "DATE", global = true, hide_env_values = true)]
     pub(crate) api_version: Option<String>,
-    /// Casing of an answer's keys: snake, camel or kebab [default: snake]
+    /// Casing of the keys in responses: snake, camel or kebab [default: snake]
     #[arg(long, env = "VERIFA_KEY_INFLECTION", value_name = "CASING", global = true, hide_env_values = true)]
     pub(crate) key_inflection: Option<String>,
-    /// How QR codes are handed over: full (image and field), image or none [default: full]
+    /// How to return QR codes: full (image and field), image or none [default: full]
     #[arg(long, env = "VERIFA_MCP_QR", value_name = "MODE", global = true, hide_env_values = true)]
     pub(crate) qr: Option<String>,
-    /// Before which calls that write the user is asked, through their MCP client: never, live (those with a live key) or
-    /// always; `verifa-mcp resume` asks nobody [default: never]
+    /// Ask the user, through their MCP client, before calls that change something: never, live (with a live key) or
+    /// always; `verifa-mcp resume` never asks [default: never]
     #[arg(long, env = "VERIFA_MCP_CONFIRM", value_name = "WHEN", global = true, hide_env_values = true)]
     pub(crate) confirm: Option<String>,
-    /// Longest time for all attempts of one call together [default: 20s]
+    /// Total time for all attempts of one call [default: 20s]
     #[arg(long, env = "VERIFA_MCP_RETRY_BUDGET", value_name = "DURATION", global = true, hide_env_values = true)]
     pub(crate) retry_budget: Option<String>,
-    /// Longest time until a connection stands [default: 5s]
+    /// Timeout for establishing a connection [default: 5s]
     #[arg(long, env = "VERIFA_MCP_CONNECT_TIMEOUT", value_name = "DURATION", global = true, hide_env_values = true)]
     pub(crate) connect_timeout: Option<String>,
-    /// Longest time for one attempt [default: 10s]
+    /// Timeout for one attempt [default: 10s]
     #[arg(long, env = "VERIFA_MCP_ATTEMPT_TIMEOUT", value_name = "DURATION", global = true, hide_env_values = true)]
     pub(crate) attempt_timeout: Option<String>,
-    /// Most requests to Verifa at once [default: 64]
+    /// Maximum concurrent requests to Verifa [default: 64]
     #[arg(long, env = "VERIFA_MCP_MAX_UPSTREAM", value_name = "NUMBER", global = true, hide_env_values = true)]
     pub(crate) max_upstream: Option<String>,
-    /// Whether to open the connection to Verifa ahead of the first call: true or false [default: true]
+    /// Whether to connect to Verifa before the first call: true or false [default: true]
     #[arg(long, env = "VERIFA_MCP_CONNECT_AHEAD", value_name = "BOOL", global = true, hide_env_values = true)]
     pub(crate) connect_ahead: Option<String>,
-    /// PEM file with certificate authorities to trust besides the system's
+    /// PEM file of certificate authorities to trust in addition to the system's
     #[arg(long, env = "VERIFA_CA_FILE", value_name = "FILE", global = true, hide_env_values = true)]
     pub(crate) ca_file: Option<String>,
-    /// File that gets two JSON lines per call: who asked for what, and what became of it
+    /// Audit log file, two JSON lines per call: who requested what, and the outcome
     #[arg(long, env = "VERIFA_MCP_AUDIT_LOG", value_name = "FILE", global = true, hide_env_values = true)]
     pub(crate) audit_log: Option<String>,
     /// Log level on stderr: off, error, warn, info, debug or trace [default: info; off for resume and check]
@@ -98,8 +96,8 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// The settings that are set, under their variables, for a client that starts the server with them. `variable` looks
-    /// those up that have no flag. The key is not among them.
+    /// The settings that are set, with their variables, for a client that starts the server. `variable` looks up those
+    /// that have no flag. The key is not included.
     pub(crate) fn for_a_client(&self, variable: impl Fn(&str) -> Option<String>) -> Vec<(&'static str, String)> {
         let flags = [
             ("VERIFA_API_KEY_FILE", &self.api_key_file),

@@ -76,7 +76,7 @@ impl Config {
         let error = match (mode, &self.caller.key, non_empty(settings.tokens_file.as_deref())) {
             (AuthMode::ApiKey, ..) => return Ok(Authenticator::ApiKey),
             (AuthMode::None, ..) if !is_loopback => {
-                "VERIFA_MCP_AUTH is none, which is for listeners that only this computer can reach; use token or \
+                "VERIFA_MCP_AUTH is none, which is for listeners that only this computer reaches; use token or \
                  api-key, or listen on 127.0.0.1"
             }
             (AuthMode::None | AuthMode::Token, None, _) => {

@@ -21,6 +21,19 @@ async fn commands() -> BTreeSet<String> {
         .collect()
 }
 
+#[tokio::test]
+async fn the_help_of_a_command_begins_with_its_description() {
+    let output = run(["--help"], &[]).await;
+    let list = stdout(&output);
+    for command in commands().await {
+        let output = run([command.as_str(), "--help"], &[]).await;
+        let help = stdout(&output);
+        let description = help.lines().next().unwrap();
+        assert!(list.contains(&format!("  {command} ")) && list.contains(description), "{help}");
+        assert!(!help.contains("[`") && !help.contains("crate::"), "a note for developers: {help}");
+    }
+}
+
 /// What bash offers after these words, once it has read the script.
 async fn offered(script: &str, words: &[&str]) -> BTreeSet<String> {
     let ask = format!(
@@ -89,8 +102,8 @@ async fn the_manual_pages_say_what_the_help_says() {
     assert_eq!(flags(&main), flags(stdout(&help)));
     let (_, after_name) = main.split_once("\n.SH NAME\n").unwrap();
     let (name, rest) = after_name.split_once("\n.SH SYNOPSIS\n").unwrap();
-    assert_eq!(name, "verifa-mcp - An MCP server that brings stuck Verifa identity verifications back to life");
-    assert!(rest.contains("resume_session gives an expired") && rest.contains("Without a command it speaks MCP"));
+    assert_eq!(name, "verifa-mcp - An MCP server that resumes stuck Verifa identity verifications");
+    assert!(rest.contains("resume_session creates a new") && rest.contains("Without a command, it speaks MCP"));
 
     for command in commands().await {
         assert!(main.contains(&format!("verifa-mcp-{command}(1)")), "{command}");

@@ -183,7 +183,7 @@ async fn the_deployment_can_withhold_tools_from_everybody() {
         stderr(&unknown)
             .contains("VERIFA_MCP_TOOLSETS names no toolset; the toolsets are lookup, resume, links; it is \"cases\"")
     );
-    assert!(stderr(&unknown).contains("VERIFA_MCP_READ_ONLY must be one of"), "{}", stderr(&unknown));
+    assert!(stderr(&unknown).contains("VERIFA_MCP_READ_ONLY must be true or false"), "{}", stderr(&unknown));
 }
 
 #[tokio::test]

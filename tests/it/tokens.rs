@@ -93,7 +93,7 @@ async fn a_new_token_is_printed_alone_and_kept_as_a_hash_in_a_private_file() {
     assert!(output.status.success(), "{}", stderr(&output));
     let token = stdout(&output).strip_suffix('\n').unwrap();
     assert!(token.len() == 68 && token.starts_with("vmt_") && !token.contains('\n'), "{token}");
-    assert!(stderr(&output).contains("shown this once") && stderr(&output).contains("Authorization: Bearer"));
+    assert!(stderr(&output).contains("shown only once") && stderr(&output).contains("Authorization: Bearer"));
     assert!(!stderr(&output).contains(token));
 
     assert_eq!(place.mode(), 0o600);
