@@ -27,7 +27,7 @@ mod config;
 pub mod emulator;
 mod hosts;
 mod http_client;
-pub mod install;
+mod install;
 pub mod metrics;
 #[allow(dead_code, unused_imports, reason = "the last users move here with audit, install and resume")]
 mod private_file;
