@@ -85,7 +85,7 @@ fn invalid_arguments(bencher: Bencher<'_, '_>) {
 fn decoding(bencher: Bencher<'_, '_>) {
     bencher.bench(|| {
         let body: Value = serde_json::from_slice(black_box(&RESPONSE)).unwrap();
-        internals::read_resumed(body).unwrap()
+        internals::read_resumed(&body).unwrap()
     });
 }
 

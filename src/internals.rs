@@ -10,7 +10,7 @@ use strum::VariantNames;
 use crate::{
     audit,
     tools::{Prepared, ResumeSession, TOOLS, find, prepare},
-    verifa::{CaptureLink, Endpoint},
+    verifa::{BaseUrl, CaptureLink, Endpoint},
 };
 pub use crate::{
     call::{Caller, Permissions, Toolset},
@@ -49,10 +49,10 @@ pub async fn resume(arguments: JsonObject, state: &ServerState, caller: &Caller)
     }
 }
 
-/// Reads the response to a resume, whatever the casing of its keys.
-pub fn read_resumed(body: Value) -> Option<impl Sized> {
+/// Reads the response to a resume.
+pub fn read_resumed(body: &Value) -> Option<impl Sized + use<>> {
     let endpoint = crate::verifa::ResumeSession { session_id: "ses_abc123".parse().ok()? };
-    let link: CaptureLink = endpoint.read(&KeyInflection::Snake.inflect_keys(body)).ok()?;
+    let link: CaptureLink = endpoint.read(body, &BaseUrl::DEFAULT.parse().ok()?).ok()?;
     Some(link)
 }
 

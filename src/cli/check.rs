@@ -13,7 +13,7 @@ use super::flags::Check;
 use crate::{
     config::Config,
     tools::connection_text,
-    verifa::{ApiResponse, ApiVersion, Environment, Error, GetRateLimits, RateLimits, RequestHeaders},
+    verifa::{ApiResponse, ApiVersion, Environment, Error, ErrorBody, GetRateLimits, RateLimits, RequestHeaders},
 };
 
 /// How far this computer's clock may be off, in seconds.
@@ -121,7 +121,13 @@ impl Findings {
 fn explain(error: &Error, version: Option<&ApiVersion>) -> Problem {
     match error {
         Error::Status(response) => {
-            let said = response.detail.as_ref().map(|detail| format!(": {}", detail.quoted())).unwrap_or_default();
+            let ErrorBody::Verifa { detail, .. } = &response.body else {
+                return Problem::new(
+                    format!("the response ({response}) is not in Verifa's error format"),
+                    "check VERIFA_API_URL, the proxy and any gateway in between",
+                );
+            };
+            let said = detail.as_ref().map(|detail| format!(": {}", detail.quoted())).unwrap_or_default();
             let responded = format!("Verifa responded with {}{said}", response.status.as_u16());
             match (response.status.as_u16(), version) {
                 (401, _) => Problem::new(

@@ -43,19 +43,19 @@ pub(super) struct Install {
     /// Print the clients and where each keeps its configuration
     #[arg(long, conflicts_with = "client")]
     pub(super) list: bool,
-    /// Name of the entry; with two names, two accounts stand side by side [default: verifa-mcp]
+    /// Name of the entry; use two names for two accounts [default: verifa-mcp]
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
-    /// Write the key in VERIFA_API_KEY into the client's configuration, where others may read it
-    #[arg(long)]
-    pub(super) key_in_clear: bool,
-    /// Show the change and make none
+    /// Write the key in VERIFA_API_KEY into the client's configuration in plain text
+    #[arg(long, alias = "key-in-clear")]
+    pub(super) plaintext_key: bool,
+    /// Show the change without making it
     #[arg(long)]
     pub(super) print: bool,
     /// Make the change without asking
     #[arg(long)]
     pub(super) yes: bool,
-    /// Take the entry out again
+    /// Remove the entry
     #[arg(long)]
     pub(super) uninstall: bool,
 }

@@ -82,9 +82,6 @@ fn describe(result: &LinkResult) -> String {
         result.link.status,
         result.expiry(),
     );
-    if let Some(warning) = result.warning() {
-        text += &format!("\n{warning}\n");
-    }
     if let (Some(code), false) = (qr::terminal(url), result.qr == QrMode::None) {
         text += &format!("\n{code}");
     }

@@ -50,8 +50,8 @@ impl SettingsParser {
         let value = non_empty(value)?;
         let parsed = parse(value).map_err(|error| {
             // Text before an @ in a URL may be a password.
-            let quoted = UntrustedText::truncated(value, 100).quoted();
-            if value.contains('@') { format!("{name} {error}") } else { format!("{name} {error}; it is {quoted}") }
+            let shown = UntrustedText::truncated(value, 100);
+            if value.contains('@') { format!("{name} {error}") } else { format!("{name} {error}; it is \"{shown}\"") }
         });
         self.keep(parsed)
     }

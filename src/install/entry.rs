@@ -1,32 +1,38 @@
-//! What is put into a client's configuration: how the client starts this program, and where it gets the key from.
+//! What is written into a client's configuration: how the client starts this program, and where the key comes from.
 //!
-//! The key itself is here only where the user has said so, and never in a `Debug`.
+//! The key itself is part of an entry only if the user asked for that. No type here has a `Debug` that could show it.
 
 use std::{fmt, str::FromStr};
 
 use serde_json::{Map, Value, json};
 
-use super::client::Client;
-use crate::untrusted::SECRET_PREFIXES;
+use super::client::ClientSpec;
+use crate::{
+    untrusted::SECRET_PREFIXES,
+    verifa::{ApiKey, Environment},
+};
 
-const PROGRAM: &str = env!("CARGO_PKG_NAME");
+pub(super) const PROGRAM: &str = env!("CARGO_PKG_NAME");
 /// The variable that holds the key itself.
-pub const API_KEY: &str = "VERIFA_API_KEY";
+pub(crate) const API_KEY: &str = "VERIFA_API_KEY";
+/// The field with the environment variables.
+const ENVIRONMENT: &str = "env";
+/// The variables about the key. They are set anew each time, so that two never contradict each other.
+const KEY_VARIABLES: [&str; 3] = [API_KEY, "VERIFA_API_KEY_FILE", "VERIFA_ENV"];
 
-/// The name that an entry goes by in a client.
+/// The name of an entry in a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerName(String);
+pub(crate) struct ServerName(String);
 
 impl ServerName {
     /// The longest name, in characters.
-    pub const MAX_LENGTH: usize = 64;
+    const MAX_LENGTH: usize = 64;
 
-    /// The name.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What VS Code keeps the key under that it has asked for.
+    /// The ID under which VS Code keeps the key.
     pub(super) fn input_id(&self) -> String {
         format!("{}-key", self.0)
     }
@@ -44,116 +50,115 @@ impl fmt::Display for ServerName {
     }
 }
 
-/// Text that no client takes for a name; says what one looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a name is 1 to 64 characters of A-Z, a-z, 0-9, _ and -, begins with none of the last two, and is no key")]
-pub struct InvalidServerName;
+#[error("a name has 1 to 64 characters of A-Z, a-z, 0-9, _ and -, begins with a letter or digit, and contains no key")]
+pub(crate) struct InvalidServerName;
 
 impl FromStr for ServerName {
     type Err = InvalidServerName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let sound = (1..=Self::MAX_LENGTH).contains(&text.len())
+        let is_valid = (1..=Self::MAX_LENGTH).contains(&text.len())
             && text.starts_with(|first: char| first.is_ascii_alphanumeric())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-        let secret = SECRET_PREFIXES.iter().any(|prefix| text.contains(prefix));
-        (sound && !secret).then(|| Self(text.to_owned())).ok_or(InvalidServerName)
+        let is_secret = SECRET_PREFIXES.iter().any(|prefix| text.to_ascii_lowercase().contains(prefix));
+        (is_valid && !is_secret).then(|| Self(text.to_owned())).ok_or(InvalidServerName)
     }
 }
 
-/// Where the program that a client starts gets the key from.
-pub enum Key {
+/// Where the program gets the key from when a client starts it.
+#[derive(Clone)]
+pub(crate) enum KeySource {
     /// From a variable among the entry's own, or it needs none.
-    Elsewhere,
-    /// From the client, which asks for it and keeps it.
-    AskedFor,
-    /// From the client's configuration, where anybody can read it who can read the file.
-    InClear(String),
+    Environment,
+    /// From the client, which prompts for it and keeps it.
+    Prompt,
+    /// From the client's configuration, where everyone who can read the file can read it.
+    PlainText(String),
 }
 
-impl fmt::Debug for Key {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Elsewhere => "Elsewhere",
-            Self::AskedFor => "AskedFor",
-            Self::InClear(_) => "InClear(…)",
-        })
-    }
-}
-
-/// How a client is to start this program.
-#[derive(Debug)]
-pub struct Entry {
-    /// The program's whole path.
-    pub command: String,
-    /// Its arguments.
-    pub arguments: Vec<&'static str>,
-    /// Its environment, but for the key.
-    pub variables: Vec<(&'static str, String)>,
-    /// Where it gets the key from.
-    pub key: Key,
+/// How a client starts this program.
+#[derive(Clone)]
+pub(crate) struct Entry {
+    pub(crate) command: String,
+    pub(crate) arguments: Vec<String>,
+    /// The environment variables without the key.
+    pub(crate) variables: Vec<(&'static str, String)>,
+    pub(crate) key: KeySource,
 }
 
 impl Entry {
-    pub(super) fn holds_key(&self) -> bool {
-        matches!(self.key, Key::InClear(_))
+    pub(super) fn has_plaintext_key(&self) -> bool {
+        matches!(self.key, KeySource::PlainText(_))
+    }
+
+    /// The entry with only the prefix of its key, to be shown.
+    pub(super) fn masked(&self) -> Self {
+        let mut masked = self.clone();
+        if let KeySource::PlainText(key) = &mut masked.key {
+            let environment = key.parse::<ApiKey>().ok().map(|key| key.environment());
+            *key = format!("{}…", environment.map_or("", Environment::key_prefix));
+        }
+        masked
     }
 
     /// Every environment variable, in the order in which it is written.
     pub(super) fn environment(&self, name: &ServerName) -> Vec<(&'static str, String)> {
         let key = match &self.key {
-            Key::Elsewhere => None,
-            Key::AskedFor => Some(format!("${{input:{}}}", name.input_id())),
-            Key::InClear(key) => Some(key.clone()),
+            KeySource::Environment => None,
+            KeySource::Prompt => Some(format!("${{input:{}}}", name.input_id())),
+            KeySource::PlainText(key) => Some(key.clone()),
         };
         key.map(|key| (API_KEY, key)).into_iter().chain(self.variables.iter().cloned()).collect()
     }
 
-    /// The entry as this client writes it; TOML has the same fields.
-    pub(super) fn fields(&self, client: Client, name: &ServerName) -> Map<String, Value> {
+    /// The entry as this client writes it.
+    pub(super) fn fields(&self, spec: &ClientSpec, name: &ServerName) -> Map<String, Value> {
         let mut fields = Map::new();
-        if matches!(client, Client::ClaudeCode | Client::VsCode | Client::Cursor) {
+        if spec.has_type {
             fields.insert("type".to_owned(), json!("stdio"));
         }
         fields.insert("command".to_owned(), json!(self.command));
         fields.insert("args".to_owned(), json!(self.arguments));
-        let environment = self.environment(name);
+        let environment: Map<_, _> =
+            self.environment(name).into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
         if !environment.is_empty() {
-            let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), Value::String(value)));
-            fields.insert(ENVIRONMENT.to_owned(), Value::Object(environment.collect()));
+            fields.insert(ENVIRONMENT.to_owned(), Value::Object(environment));
         }
         fields
     }
 
-    /// What VS Code is told to ask for.
+    /// What VS Code prompts for.
     pub(super) fn input(&self, name: &ServerName) -> Option<Value> {
         let description = format!("Verifa secret key for {name}, vk_sandbox_… or vk_live_…");
-        matches!(self.key, Key::AskedFor).then(
+        matches!(self.key, KeySource::Prompt).then(
             || json!({"type": "promptString", "id": name.input_id(), "description": description, "password": true}),
         )
     }
+
+    /// The entry in TOML, to be pasted. A JSON string is a TOML string as well.
+    pub(super) fn toml(&self, servers: &str, name: &ServerName) -> String {
+        let head = format!("[{servers}.{name}]\ncommand = {}\nargs = {}\n", json!(self.command), json!(self.arguments));
+        let environment = self.environment(name);
+        let lines: String = environment.iter().map(|(name, value)| format!("{name} = {}\n", json!(value))).collect();
+        if lines.is_empty() { head } else { format!("{head}\n[{servers}.{name}.{ENVIRONMENT}]\n{lines}") }
+    }
 }
 
-/// The field with the environment: the one of an entry's fields that may be left out.
-pub(super) const ENVIRONMENT: &str = "env";
-
-/// Where the key comes from is decided anew each time, and never in two ways at once.
-const KEY_VARIABLES: [&str; 3] = [API_KEY, "VERIFA_API_KEY_FILE", "VERIFA_ENV"];
-
-/// The entry that is there, with these fields and variables in the place of its own; what else its owner has set stays.
-pub(super) fn renewed(existing: Option<&Value>, fields: &Map<String, Value>) -> Map<String, Value> {
+/// The entry that is there with these fields and variables instead of its own. Others, which the user set, stay.
+pub(super) fn merged(existing: Option<&Value>, fields: &Map<String, Value>) -> Map<String, Value> {
     let environment = |fields: &Map<String, Value>| fields.get(ENVIRONMENT).and_then(Value::as_object).cloned();
-    let mut renewed = existing.and_then(Value::as_object).cloned().unwrap_or_default();
-    let mut variables = environment(&renewed).unwrap_or_default();
+    let mut merged = existing.and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut variables = environment(&merged).unwrap_or_default();
     variables.retain(|name, _| !KEY_VARIABLES.contains(&name.as_str()));
     variables.extend(environment(fields).unwrap_or_default());
-    renewed.extend(fields.clone());
+    merged.extend(fields.clone());
     if variables.is_empty() {
-        renewed.shift_remove(ENVIRONMENT);
+        merged.shift_remove(ENVIRONMENT);
     } else {
-        renewed.insert(ENVIRONMENT.to_owned(), Value::Object(variables));
+        merged.insert(ENVIRONMENT.to_owned(), Value::Object(variables));
     }
-    renewed
+    merged
 }
 
 #[cfg(test)]
@@ -161,23 +166,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_such_as_every_client_takes() {
+    fn names_are_those_that_every_client_accepts() {
         for name in ["verifa-mcp", "verifa_live", "a", "4", &"x".repeat(64)] {
             assert_eq!(name.parse::<ServerName>().map(|name| name.to_string()).as_deref(), Ok(name));
         }
-        for name in ["", "-a", "--scope", "_a", "a b", "a.b", "zoë", "vk_live_abc", &"x".repeat(65)] {
+        for name in ["", "-a", "--scope", "_a", "a b", "a.b", "zoë", "vk_live_abc", "aVK_LIVE_abc", &"x".repeat(65)] {
             assert_eq!(name.parse::<ServerName>(), Err(InvalidServerName), "{name}");
         }
         assert!(ServerName::default().as_str().parse::<ServerName>().is_ok());
     }
 
     #[test]
-    fn the_key_is_not_in_debug() {
-        assert_eq!(format!("{:?}", Key::InClear("vk_live_abc".to_owned())), "InClear(…)");
+    fn a_masked_entry_shows_the_prefix_of_its_key() {
+        for (key, shown) in [("vk_live_SECRET", "vk_live_…"), ("vk_sandbox_SECRET", "vk_sandbox_…"), ("SECRET", "…")]
+        {
+            let key = KeySource::PlainText(key.to_owned());
+            let entry = Entry { command: String::new(), arguments: Vec::new(), variables: Vec::new(), key };
+            assert_eq!(entry.masked().environment(&ServerName::default()), [(API_KEY, shown.to_owned())]);
+        }
     }
 
     #[test]
-    fn what_else_the_owner_has_set_stays() {
+    fn the_entry_in_toml_says_what_it_is_to_say() {
+        let command = "C:\\\"a\"\u{7}\\verifa-mcp.exe".to_owned();
+        let variables = vec![("VERIFA_ENV", "sandbox".to_owned())];
+        let arguments = ["stdio", "--emulator"].map(str::to_owned).into();
+        let mut entry = Entry { command, arguments, variables, key: KeySource::Environment };
+        for has_environment in [true, false] {
+            let text = entry.toml("mcp_servers", &ServerName::default());
+            let document: toml_edit::DocumentMut = text.parse().unwrap();
+            let table = &document["mcp_servers"][PROGRAM];
+            assert_eq!(table["command"].as_str(), Some(&entry.command[..]));
+            let arguments: Vec<_> = table["args"].as_array().unwrap().iter().filter_map(|it| it.as_str()).collect();
+            assert_eq!(arguments, ["stdio", "--emulator"]);
+            assert_eq!(
+                table.get("env").is_some_and(|env| env["VERIFA_ENV"].as_str() == Some("sandbox")),
+                has_environment
+            );
+            entry.variables.clear();
+        }
+    }
+
+    #[test]
+    fn fields_and_variables_of_the_user_stay() {
         let fields = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap();
         let old = json!({
             "command": "old", "timeout": 5, "disabled": true,
@@ -188,12 +219,12 @@ mod tests {
             "command": "new", "timeout": 5, "disabled": true,
             "env": {"VERIFA_API_KEY_FILE": "f", "VERIFA_MCP_QR": "image", "HTTPS_PROXY": "p"},
         });
-        assert_eq!(Value::Object(renewed(Some(&old), &new)), expected);
-        let back = renewed(Some(&expected), &fields(r#"{"command": "new", "env": {"VERIFA_API_KEY": "k"}}"#));
+        assert_eq!(Value::Object(merged(Some(&old), &new)), expected);
+        let back = merged(Some(&expected), &fields(r#"{"command": "new", "env": {"VERIFA_API_KEY": "k"}}"#));
         assert_eq!(back[ENVIRONMENT], json!({"VERIFA_MCP_QR": "image", "HTTPS_PROXY": "p", "VERIFA_API_KEY": "k"}));
         let only_key = json!({"env": {"VERIFA_API_KEY_FILE": "f"}, "disabled": true});
         let bare = fields(r#"{"command": "new"}"#);
-        assert_eq!(renewed(Some(&only_key), &bare), fields(r#"{"disabled": true, "command": "new"}"#));
-        assert_eq!(renewed(None, &bare), bare);
+        assert_eq!(merged(Some(&only_key), &bare), fields(r#"{"disabled": true, "command": "new"}"#));
+        assert_eq!(merged(None, &bare), bare);
     }
 }

@@ -1,202 +1,146 @@
-//! A client's configuration file on disk: read, backed up, replaced all at once.
+//! A client's configuration file: read, locked, backed up, replaced.
 //!
-//! A link stays a link, and the file keeps its owner and its permissions. Nothing is written over a file that has
-//! changed since it was read.
+//! Never writes over a file that has changed since it was read, and never shows what is in it.
 
 use std::{
-    fs::{self, File, Metadata, OpenOptions},
-    io::{self, Write},
+    fs,
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
 
 use jiff::Timestamp;
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::TempPath;
 
-use super::lock::Lock;
+use crate::private_file::{self, FileLock};
 
-/// What the name of a copy ends with.
-const BACKUP: &str = ".bak";
+/// The largest file that is read, in bytes. Claude Code keeps much else in its file.
+const MAX_SIZE: u64 = 256 * 1024 * 1024;
 
-/// A configuration file, as it was when it was read.
-#[derive(PartialEq, Eq)]
-pub struct ConfigFile {
-    /// Where it really is.
+/// A configuration file as it was when it was read.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ConfigFile {
+    /// Where the client looks for it, which may be a link.
+    location: PathBuf,
     path: PathBuf,
     text: Option<String>,
+    others_can_read: bool,
 }
 
-/// What keeps a configuration file from being read or changed.
+/// Why a configuration file cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
-pub enum FileError {
-    /// The system does not let it be read, or it is not text.
-    #[error("{path} cannot be read ({kind}); nothing was changed")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        kind: io::ErrorKind,
-    },
-    /// What lies there never ends, or is no text.
-    #[error("{path} is not a plain file but a folder, a pipe, a device or the like; nothing was changed")]
-    NotPlain {
-        /// What lies there.
-        path: PathBuf,
-    },
-    /// The system does not let it be written.
-    #[error("{path} cannot be changed ({kind}); it is as it was")]
-    Unwritable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        kind: io::ErrorKind,
-    },
-    /// Somebody else has changed it.
-    #[error("{path} has changed in the meantime; nothing was written. Run the command again")]
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
+pub(crate) enum FileError {
+    #[error("{path} cannot be read ({reason}); nothing was changed")]
+    Unreadable { path: PathBuf, reason: String },
+    #[error("{path} cannot be changed ({reason}); its content is as before")]
+    Unwritable { path: PathBuf, reason: String },
+    #[error("{0} has changed in the meantime; nothing was written. Run the command again")]
+    Changed(PathBuf),
 }
 
 impl ConfigFile {
     /// Reads the file, if there is one.
-    ///
-    /// # Errors
-    /// It cannot be read, or is not text.
-    pub fn read(path: &Path) -> Result<Self, FileError> {
-        let unreadable = |error: io::Error| FileError::Unreadable { path: path.to_path_buf(), kind: error.kind() };
-        let real = match fs::canonicalize(path) {
-            Ok(real) => real,
-            // A link to nothing is not a file that may be made.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => {
-                return Ok(Self { path: path.to_path_buf(), text: None });
-            }
-            Err(error) => return Err(unreadable(error)),
+    pub(crate) fn read(location: &Path) -> Result<Self, FileError> {
+        let unreadable = |error| FileError::Unreadable { path: location.into(), reason: private_file::reason(&error) };
+        let read = match private_file::read_with_metadata(location, MAX_SIZE) {
+            // There is no file to create behind a link to nothing.
+            Err(error) if error.kind() == ErrorKind::NotFound && !location.is_symlink() => None,
+            read => Some(read.map_err(unreadable)?),
         };
-        if !fs::metadata(&real).map_err(unreadable)?.is_file() {
-            return Err(FileError::NotPlain { path: path.to_path_buf() });
-        }
-        let text = fs::read_to_string(&real).map_err(unreadable)?;
-        Ok(Self { path: real, text: Some(text) })
+        let (text, others_can_read) = match read {
+            None => (None, false),
+            Some((content, metadata)) => {
+                private_file::text(&content).map_err(unreadable)?;
+                (String::from_utf8(content).ok(), private_file::others_can_read(&metadata))
+            }
+        };
+        let path = fs::canonicalize(location).unwrap_or_else(|_| location.to_path_buf());
+        Ok(Self { location: location.to_path_buf(), path, text, others_can_read })
     }
 
-    /// What the file holds; none where there is no file.
-    pub fn text(&self) -> Option<&str> {
+    /// The file as it is now.
+    pub(crate) fn reread(&self) -> Result<Self, FileError> {
+        Self::read(&self.location)
+    }
+
+    /// The file's content, if there is a file.
+    pub(crate) fn text(&self) -> Option<&str> {
         self.text.as_deref()
     }
 
-    /// Where the file is.
-    pub fn path(&self) -> &Path {
+    /// Where the file is, with every link followed.
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Waits until no other run of this program changes the file, and keeps it so until the lock is dropped.
-    ///
-    /// # Errors
-    /// The system lets no file be made beside it.
-    pub fn lock(&self) -> Result<Lock, FileError> {
-        Lock::of(&self.path).map_err(|error| self.unwritable(&error))
+    /// Whether other users of this computer can read the file.
+    pub(super) fn others_can_read(&self) -> bool {
+        self.others_can_read
     }
 
-    /// What the file had been read for is there no more.
-    pub fn changed(&self) -> FileError {
-        FileError::Changed { path: self.path.clone() }
+    /// Waits until no other run of this program changes the file, and keeps it that way until the lock is dropped.
+    pub(crate) fn lock(&self) -> Result<FileLock, FileError> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)
+            .and_then(|()| private_file::lock(&self.path))
+            .map_err(|error| self.unwritable(&error))
     }
 
-    /// Copies what was read to a file beside it, for its owner alone, with the time in its name; none where there is no
-    /// file. The copy goes again unless it is kept.
-    ///
-    /// # Errors
-    /// The copy cannot be written.
-    pub fn back_up(&self) -> Result<Option<TempPath>, FileError> {
+    /// The error for a file that is not what it was when it was read.
+    pub(crate) fn changed(&self) -> FileError {
+        FileError::Changed(self.path.clone())
+    }
+
+    /// Copies what was read to a private file next to it, with the time in its name. The copy is removed when it is
+    /// dropped, unless it is kept.
+    pub(crate) fn back_up(&self) -> Result<Option<TempPath>, FileError> {
         let Some(text) = &self.text else { return Ok(None) };
-        let time = Timestamp::now().strftime("%Y%m%dT%H%M%S%.3fZ").to_string();
-        self.copy(text, &time).map(Some).map_err(|error| self.unwritable(&error))
-    }
-
-    /// A file that was not there before, with a number in its name where it takes one.
-    fn copy(&self, text: &str, time: &str) -> io::Result<TempPath> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut number = 1;
         loop {
-            let mut name = self.path.file_name().unwrap_or_default().to_owned();
-            name.push(if number == 1 { format!(".{time}{BACKUP}") } else { format!(".{time}-{number}{BACKUP}") });
-            let path = self.path.with_file_name(name);
-            match options.open(&path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
-                opened => {
-                    let (mut file, backup) = (opened?, TempPath::try_from_path(path)?);
-                    file.write_all(text.as_bytes())?;
-                    file.sync_all()?;
-                    return Ok(backup);
+            let mut name = self.path.as_os_str().to_owned();
+            name.push(Timestamp::now().strftime(".%Y%m%dT%H%M%S%.3fZ.bak").to_string());
+            let path = PathBuf::from(name);
+            match private_file::create_new(&path, text.as_bytes()) {
+                // There is one of this millisecond: the next one is near.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                created => {
+                    let backup = created.and_then(|()| TempPath::try_from_path(path));
+                    return backup.map(Some).map_err(|error| self.unwritable(&error));
                 }
             }
         }
     }
 
-    /// What the copies hold that were made of the file and are still there, the latest first.
-    pub fn earlier(&self) -> Vec<String> {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let is_copy = |copy: &PathBuf| {
-            let copy = copy.file_name().unwrap_or_default().to_string_lossy();
-            copy.strip_prefix(&*name).is_some_and(|rest| rest.starts_with('.') && rest.ends_with(BACKUP))
-        };
-        let beside = self.path.parent().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten();
-        let mut copies: Vec<_> = beside.flatten().map(|entry| entry.path()).filter(is_copy).collect();
-        copies.sort();
-        copies.iter().rev().filter_map(|copy| Self::read(copy).ok()?.text).collect()
-    }
-
-    /// Puts this text into the place of the file's, or makes the file, for its owner alone.
-    ///
-    /// # Errors
-    /// The file has changed since it was read, or cannot be written.
-    pub fn replace(&self, text: &str) -> Result<(), FileError> {
-        if Self::read(&self.path)? != *self {
+    /// Replaces the file's content, or creates the file for its owner alone. With `make_private`, an existing file becomes
+    /// private first: it must not show others a key for even a moment.
+    pub(crate) fn replace(&self, text: &str, make_private: bool) -> Result<(), FileError> {
+        if self.reread()? != *self {
             return Err(self.changed());
         }
-        self.write(text).map_err(|error| self.unwritable(&error))
-    }
-
-    fn write(&self, text: &str) -> io::Result<()> {
-        let folder = self.path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-        fs::create_dir_all(folder)?;
-        let mut new = NamedTempFile::new_in(folder)?;
-        new.write_all(text.as_bytes())?;
-        if self.text.is_some() {
-            keep_owner_and_permissions(new.as_file(), &fs::metadata(&self.path)?)?;
-        }
-        new.as_file().sync_all()?;
-        if self.text.is_some() { new.persist(&self.path) } else { new.persist_noclobber(&self.path) }?;
-        Ok(())
+        let private = if make_private { set_private(&self.path) } else { Ok(()) };
+        let replaced = private.and_then(|()| private_file::replace(&self.path, text.as_bytes()));
+        replaced.map_err(|error| self.unwritable(&error))
     }
 
     fn unwritable(&self, error: &io::Error) -> FileError {
-        FileError::Unwritable { path: self.path.clone(), kind: error.kind() }
+        FileError::Unwritable { path: self.path.clone(), reason: private_file::reason(error) }
     }
 }
 
-/// Its text is nobody's business.
-impl std::fmt::Debug for ConfigFile {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "ConfigFile({})", self.path.display())
-    }
+#[cfg(unix)]
+fn set_private(path: &Path) -> io::Result<()> {
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
 }
 
-fn keep_owner_and_permissions(new: &File, old: &Metadata) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{MetadataExt, fchown};
+#[cfg(not(unix))]
+fn set_private(_: &Path) -> io::Result<()> {
+    Ok(())
+}
 
-        let made = new.metadata()?;
-        if (made.uid(), made.gid()) != (old.uid(), old.gid()) {
-            fchown(new, Some(old.uid()), Some(old.gid()))?;
-        }
+#[cfg(test)]
+impl ConfigFile {
+    pub(super) fn with_text(text: Option<&str>, others_can_read: bool) -> Self {
+        let path = PathBuf::from("/home/jane/config");
+        Self { location: path.clone(), path, text: text.map(str::to_owned), others_can_read }
     }
-    new.set_permissions(old.permissions())
 }
 
 #[cfg(test)]
@@ -204,31 +148,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn backups_of_one_moment_stand_side_by_side() {
+    fn every_backup_has_its_own_file_and_goes_unless_it_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
         fs::write(&path, "{}").unwrap();
         let file = ConfigFile::read(&path).unwrap();
-        let copies = ["1", "2", "3"].map(|text| file.copy(text, "now").unwrap());
-        let names = copies.each_ref().map(|copy| copy.file_name().unwrap().to_owned());
-        assert_eq!(names, ["a.json.now.bak", "a.json.now-2.bak", "a.json.now-3.bak"]);
-        fs::write(folder.path().join("b.json.now.bak"), "4").unwrap();
-        assert_eq!(file.earlier(), ["1", "3", "2"]);
-        drop(copies);
-        assert_eq!(file.earlier(), [""; 0]);
+        let backups = [(); 5].map(|()| file.back_up().unwrap().unwrap());
+        assert!(backups.iter().all(|backup| fs::read_to_string(backup).unwrap() == "{}"));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 6);
+        drop(backups);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]
-    fn a_file_that_came_or_changed_in_the_meantime_is_not_written_over() {
+    fn a_file_that_appeared_or_changed_in_the_meantime_is_not_written_over() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
         let none = ConfigFile::read(&path).unwrap();
         fs::write(&path, "1").unwrap();
-        assert!(matches!(none.replace("x"), Err(FileError::Changed { .. })));
-        assert!(none.write("x").is_err());
         let one = ConfigFile::read(&path).unwrap();
         fs::write(&path, "2").unwrap();
-        assert!(matches!(one.replace("x"), Err(FileError::Changed { .. })));
+        for before in [none, one] {
+            assert!(matches!(before.replace("x", false), Err(FileError::Changed(_))));
+        }
         assert_eq!(fs::read_to_string(path).unwrap(), "2");
     }
 }

@@ -1,326 +1,239 @@
-//! Decides how an entry gets into a client's configuration or out of it. Nothing is read, run or written here.
+//! Decides how an entry gets into a client's configuration or out of it.
 //!
-//! A client's own command adds an entry. Where one is renewed, or where the command would lose comments, the file is
-//! edited instead: the commands write it anew. Claude Code's file is only ever changed by `claude`.
+//! Pure: nothing is read, run or written here.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use super::{
-    client::{Client, Format},
-    command::Invocation,
-    entry::{Entry, ServerName, renewed},
+    client::{Client, ClientSpec, Mechanism},
+    command::{self, ClientCommand},
+    entry::{Entry, ServerName, merged},
+    file::ConfigFile,
     json,
-    refusal::Refusal,
-    shown::{Change, holds_key, visible},
-    situation::Situation,
-    toml,
 };
 
-/// What is to be done.
-#[derive(PartialEq, Eq)]
-pub enum Plan {
-    /// All is as it should be.
+/// What is known before anything is done.
+pub(crate) struct InstallRequest<'a> {
+    pub(crate) client: Client,
+    pub(crate) name: &'a ServerName,
+    pub(crate) file: &'a ConfigFile,
+    /// The entry of this name, which starts this program.
+    pub(crate) existing: Option<Value>,
+    /// Whether the client's own command, if it has one, can be run.
+    pub(crate) has_command: bool,
+}
+
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// Everything is already as it should be.
     Nothing,
-    /// The client's configuration file is to be edited.
+    /// Replace the content of the client's file.
     Edit {
-        /// What it is to hold.
         text: String,
-        /// What a person sees of the change.
-        change: Change,
+        /// The new entry, as it may be shown.
+        shown: String,
+        /// Whether the file must no longer be readable by others, because it will hold the key.
+        make_private: bool,
     },
-    /// These commands are to be run, one after the other.
-    Run {
-        /// The commands.
-        commands: Vec<Invocation>,
-        /// The command that puts the entry back which the first of them has taken out.
-        undo: Option<Invocation>,
-        /// The entry that goes; the commands say what comes.
-        change: Change,
-    },
+    /// Run these commands of the client, one after the other.
+    Run(Vec<ClientCommand>),
+    /// Tell the user what to do, because the client's command cannot be run here.
+    Manual(String),
 }
 
-/// How to put the entry in, or to renew it.
-///
-/// # Errors
-/// The configuration cannot be read, the name is taken, or the key would be seen.
-pub fn to_install(situation: &Situation<'_>, entry: &Entry) -> Result<Plan, Refusal> {
-    let Situation { client, name, .. } = *situation;
-    let existing = situation.existing()?;
-    let fields = entry.fields(client, name);
-    let new = Value::Object(renewed(existing.as_ref(), &fields));
-    let input = entry.input(name);
-    if existing.as_ref() == Some(&new) && input.is_none() {
-        return Ok(Plan::Nothing);
-    }
-    if client == Client::ClaudeCode {
-        if entry.holds_key() || holds_key(&new.to_string()) {
-            return Err(Refusal::KeyOnCommandLine);
-        }
-        let change = Change { old: existing.as_ref().map(|old| situation.alone(old, None)), new: None };
-        let undo = existing.as_ref().filter(|old| !holds_key(&old.to_string())).map(|old| add_to_claude(name, old));
-        let remove = existing.map(|_| claude(["mcp", "remove", "--scope", "user", name.as_str()]));
-        let commands = remove.into_iter().chain([add_to_claude(name, &new)]).collect();
-        return Ok(Plan::Run { commands, undo, change });
-    }
-    if existing.is_none() && situation.has_own_command && !entry.holds_key() {
-        match client {
-            Client::VsCode if situation.survives_own_command() => {
-                let mut definition = json!({"name": name.as_str()});
-                if let (Some(definition), Value::Object(fields)) = (definition.as_object_mut(), new) {
-                    definition.extend(fields);
-                    definition.extend(input.map(|input| ("inputs".to_owned(), json!([input]))));
-                }
-                let add = Invocation::new("code", ["--add-mcp", &definition.to_string()]);
-                return Ok(Plan::added_by(add));
+/// Why nothing is done. Shows nothing of the file but an entry's name and what it starts.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum InstallError {
+    #[error("it is not valid JSON, at line {0}; correct it first")]
+    Syntax(usize),
+    #[error("its {0} is not {1}; correct it first")]
+    Shape(&'static str, &'static str),
+    #[error(
+        "the change would have no effect: most likely a key occurs twice, and only the last one counts; correct it first"
+    )]
+    NoEffect,
+    #[error(
+        "its entry \"{name}\" is another server's: it starts \"{starts}\"; choose another name with --name, or remove that \
+         entry yourself"
+    )]
+    OtherServer { name: String, starts: String },
+    #[error(
+        "{0} takes entries only on a command line, which other users of this computer can read; put the key into a file \
+         and name it with --api-key-file"
+    )]
+    KeyOnCommandLine(&'static str),
+    #[error("`{0}` failed; run it yourself to see why")]
+    Command(String),
+}
+
+impl InstallRequest<'_> {
+    /// How to add the entry, or replace the one that is there.
+    pub(crate) fn install(&self, entry: &Entry) -> Result<Plan, InstallError> {
+        let spec = self.client.spec();
+        let fields = entry.fields(&spec, self.name);
+        let new = merged(self.existing.as_ref(), &fields);
+        let is_there = self.existing.as_ref().and_then(Value::as_object) == Some(&new);
+        match spec.mechanism {
+            Mechanism::File => self.edit(entry, &spec, &new),
+            Mechanism::Claude | Mechanism::Codex if entry.has_plaintext_key() => {
+                Err(InstallError::KeyOnCommandLine(spec.title))
             }
-            Client::Codex if situation.survives_own_command() => {
-                let environment = entry.environment(name).into_iter().map(|(name, value)| format!("{name}={value}"));
-                let environment = environment.flat_map(|pair| ["--env".to_owned(), pair]);
-                let started = entry.arguments.iter().map(|&argument| argument.to_owned());
-                let arguments = ["mcp", "add", name.as_str()].map(str::to_owned).into_iter().chain(environment);
-                let arguments = arguments.chain(["--".to_owned(), entry.command.clone()]).chain(started);
-                let add = Invocation { program: "codex", arguments: arguments.collect(), last_shown: None };
-                return Ok(Plan::added_by(add));
+            Mechanism::Claude | Mechanism::Codex if is_there => Ok(Plan::Nothing),
+            Mechanism::Claude => {
+                let remove = self.existing.as_ref().map(|_| command::remove_from_claude(self.name));
+                Ok(Plan::Run(remove.into_iter().chain([command::add_to_claude(self.name, fields)]).collect()))
             }
-            _ => {}
+            Mechanism::Codex if self.has_command => Ok(Plan::Run(vec![command::add_to_codex(self.name, entry)])),
+            Mechanism::Codex => {
+                let block = entry.toml(spec.servers, self.name);
+                Ok(Plan::Manual(format!("Add this to {}:\n\n{block}", self.file.path().display())))
+            }
         }
     }
-    let text = situation.text.unwrap_or_default();
-    let change = Change {
-        old: existing.as_ref().map(|old| situation.alone(old, None)),
-        new: Some(situation.alone(&new, input.as_ref().filter(|_| existing.is_none()))),
-    };
-    let edited = situation.put(text, new.as_object().unwrap_or(&fields), input.as_ref())?;
-    Ok(if situation.text == Some(edited.as_str()) { Plan::Nothing } else { Plan::Edit { text: edited, change } })
-}
 
-/// How to take the entry out.
-///
-/// # Errors
-/// The configuration cannot be read, or the entry is another server's.
-pub fn to_remove(situation: &Situation<'_>) -> Result<Plan, Refusal> {
-    let Situation { client, name, .. } = *situation;
-    let (Some(existing), Some(text)) = (situation.existing()?, situation.text) else { return Ok(Plan::Nothing) };
-    let run = |command| {
-        let change = Change { old: Some(situation.alone(&existing, None)), new: None };
-        Ok(Plan::Run { commands: vec![command], undo: None, change })
-    };
-    if client == Client::ClaudeCode {
-        return run(claude(["mcp", "remove", "--scope", "user", name.as_str()]));
-    }
-    let id = name.input_id();
-    let edited = match (situation.text_before(&existing), client.format()) {
-        (Some(before), _) => before,
-        (None, Format::Toml) if situation.has_own_command && situation.survives_own_command() => {
-            return run(Invocation::new("codex", ["mcp", "remove", name.as_str()]));
+    fn edit(&self, entry: &Entry, spec: &ClientSpec, new: &Map<String, Value>) -> Result<Plan, InstallError> {
+        let input = entry.input(self.name);
+        let set = |text, fields| json::set(text, spec.servers, self.name.as_str(), fields, input.as_ref());
+        let text = set(self.file.text(), new)?;
+        let make_private = entry.has_plaintext_key() && self.file.others_can_read();
+        if self.file.text() == Some(&text) && !make_private {
+            return Ok(Plan::Nothing);
         }
-        (None, Format::Json { servers }) => json::take(text, servers, name.as_str(), &id)?,
-        (None, Format::Toml) => toml::take(text, name.as_str())?,
-    };
-    let asked_for = |text: &str| client.asks_for_secrets() && json::input(text, &id).is_some();
-    let goes_too = (asked_for(text) && !asked_for(&edited)).then(|| json!({"id": id}));
-    let change = Change { old: Some(situation.alone(&existing, goes_too.as_ref())), new: None };
-    Ok(Plan::Edit { text: edited, change })
-}
-
-impl Plan {
-    fn added_by(command: Invocation) -> Self {
-        Self::Run { commands: vec![command], undo: None, change: Change::default() }
+        let shown = set(None, &entry.masked().fields(spec, self.name))?;
+        Ok(Plan::Edit { text, shown, make_private })
     }
-}
 
-fn claude<const N: usize>(arguments: [&str; N]) -> Invocation {
-    Invocation::new("claude", arguments)
-}
-
-fn add_to_claude(name: &ServerName, entry: &Value) -> Invocation {
-    let add = claude(["mcp", "add-json", "--scope", "user", name.as_str(), &entry.to_string()]);
-    Invocation { last_shown: Some(Value::Object(visible(entry)).to_string()), ..add }
+    /// How to remove the entry.
+    pub(crate) fn uninstall(&self) -> Result<Plan, InstallError> {
+        let ClientSpec { mechanism, servers, .. } = self.client.spec();
+        let name = self.name;
+        match (mechanism, self.file.text()) {
+            (Mechanism::Codex, _) if !self.has_command => {
+                let path = self.file.path().display();
+                Ok(Plan::Manual(format!(
+                    "Remove [{servers}.{name}] and the tables below it from {path}, if it is there.\n"
+                )))
+            }
+            _ if self.existing.is_none() => Ok(Plan::Nothing),
+            (Mechanism::File, text) => {
+                let text = json::remove(text.unwrap_or_default(), servers, name.as_str(), &name.input_id())?;
+                Ok(Plan::Edit { text, shown: String::new(), make_private: false })
+            }
+            (Mechanism::Claude, _) => Ok(Plan::Run(vec![command::remove_from_claude(name)])),
+            (Mechanism::Codex, _) => Ok(Plan::Run(vec![command::remove_from_codex(name)])),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::install::Key;
+    use crate::install::KeySource;
 
-    const PLAIN: &str = r#"{"servers": {"other": {"command": "x"}}}"#;
-    const COMMENTED: &str = "{\n  // mine\n  \"servers\": {}\n}";
+    const OLD: &str = r#"{"mcpServers": {"verifa-mcp": {"command": "/old/verifa-mcp", "timeout": 5}}}"#;
+    const KEY: &str = "vk_live_abc";
 
-    fn entry(key: Key) -> Entry {
+    fn entry(key: KeySource) -> Entry {
         let variables = vec![("VERIFA_ENV", "sandbox".to_owned())];
-        Entry { command: "/bin/verifa-mcp".to_owned(), arguments: vec!["stdio"], variables, key }
+        Entry { command: "/bin/verifa-mcp".to_owned(), arguments: vec!["stdio".to_owned()], variables, key }
     }
 
-    fn situation<'a>(
+    /// Installs with this key, or uninstalls without one. For Codex, the text is what it says about the entry.
+    fn decide(
         client: Client,
-        name: &'a ServerName,
-        text: Option<&'a str>,
-        has_own_command: bool,
-    ) -> Situation<'a> {
-        Situation { client, name, text, earlier: &Vec::new, has_own_command, executable: "/bin/verifa-mcp" }
-    }
-
-    fn install(client: Client, text: Option<&str>, has_own_command: bool, key: Key) -> Result<Plan, Refusal> {
-        to_install(&situation(client, &ServerName::default(), text, has_own_command), &entry(key))
-    }
-
-    fn remove(client: Client, text: Option<&str>, has_own_command: bool) -> Result<Plan, Refusal> {
-        to_remove(&situation(client, &ServerName::default(), text, has_own_command))
+        text: Option<&str>,
+        has_command: bool,
+        key: Option<KeySource>,
+    ) -> Result<Plan, InstallError> {
+        let (name, file) = (ServerName::default(), ConfigFile::with_text(text, true));
+        let existing = json::find(text, client.spec().servers, name.as_str())?;
+        let request = InstallRequest { client, name: &name, file: &file, existing, has_command };
+        key.map_or_else(|| request.uninstall(), |key| request.install(&entry(key)))
     }
 
     /// The commands as they are shown, or what else there is to do.
-    fn told(plan: Result<Plan, Refusal>) -> String {
+    fn described(plan: Result<Plan, InstallError>) -> String {
         match plan {
             Ok(Plan::Nothing) => "nothing".to_owned(),
-            Ok(Plan::Edit { .. }) => "edit".to_owned(),
-            Ok(Plan::Run { commands, .. }) => commands.iter().map(|it| it.to_string() + "\n").collect(),
-            Err(refusal) => refusal.to_string(),
+            Ok(Plan::Edit { make_private, .. }) => if make_private { "edit, private" } else { "edit" }.to_owned(),
+            Ok(Plan::Run(commands)) => commands.iter().map(|it| it.to_string() + "\n").collect(),
+            Ok(Plan::Manual(text)) => text,
+            Err(error) => error.to_string(),
         }
     }
 
     #[test]
-    fn a_clients_own_command_adds_an_entry() {
-        let claude = told(install(Client::ClaudeCode, None, true, Key::Elsewhere));
-        let json = r#"{"type":"stdio","command":"/bin/verifa-mcp","args":["stdio"],"env":{"VERIFA_ENV":"sandbox"}}"#;
-        assert_eq!(claude, format!("claude mcp add-json --scope user verifa-mcp '{json}'\n"));
-        let codex = told(install(Client::Codex, Some("model = \"x\"\n"), true, Key::Elsewhere));
-        assert_eq!(codex, "codex mcp add verifa-mcp --env 'VERIFA_ENV=sandbox' -- /bin/verifa-mcp stdio\n");
-        let Ok(Plan::Run { commands, .. }) = install(Client::VsCode, Some(PLAIN), true, Key::AskedFor) else {
-            panic!("code has a command");
-        };
-        let [Invocation { program: "code", arguments, .. }] = &commands[..] else { panic!("{commands:?}") };
-        let [flag, definition] = &arguments[..] else { panic!("{arguments:?}") };
-        assert_eq!(flag, "--add-mcp");
-        let definition: Value = serde_json::from_str(definition).unwrap();
-        let expected = json!({
-            "name": "verifa-mcp", "type": "stdio", "command": "/bin/verifa-mcp", "args": ["stdio"],
-            "env": {"VERIFA_API_KEY": "${input:verifa-mcp-key}", "VERIFA_ENV": "sandbox"},
-            "inputs": [{
-                "type": "promptString", "id": "verifa-mcp-key", "password": true,
-                "description": "Verifa secret key for verifa-mcp, vk_sandbox_… or vk_live_…",
-            }],
-        });
-        assert_eq!(definition, expected);
-    }
-
-    #[test]
-    fn the_file_is_edited_where_there_is_no_command_or_it_would_lose_something() {
-        let ours = r#"{"servers": {"verifa-mcp": {"command": "/old/verifa-mcp", "dev": {}}}}"#;
-        let ours_in_toml = "[mcp_servers.verifa-mcp]\ncommand = \"/old/verifa-mcp\"\n";
-        let cases = [
-            (Client::ClaudeDesktop, None, true),
-            (Client::Cursor, None, true),
-            (Client::VsCode, Some(PLAIN), false),
-            (Client::VsCode, Some(COMMENTED), true),
-            (Client::VsCode, Some(ours), true),
-            (Client::Codex, None, false),
-            (Client::Codex, Some(ours_in_toml), true),
-            (Client::Codex, Some("# mine\nmodel = \"x\"\n"), true),
-            (Client::Codex, Some("model = \"x\"\r\n"), true),
-            (Client::Codex, Some("\u{feff}model = \"x\"\n"), true),
-        ];
-        for (client, text, has_own_command) in cases {
-            let plan = install(client, text, has_own_command, Key::Elsewhere);
-            assert_eq!(told(plan), "edit", "{client:?} {text:?}");
-        }
-    }
-
-    #[test]
-    fn a_key_never_comes_onto_a_command_line() {
-        let key = || Key::InClear("vk_live_abc".to_owned());
-        for client in [Client::VsCode, Client::Codex] {
-            assert_eq!(told(install(client, None, true, key())), "edit");
-        }
-        assert!(install(Client::ClaudeCode, None, true, key()) == Err(Refusal::KeyOnCommandLine));
-        let elsewhere = r#"{"mcpServers": {"verifa-mcp": {"command": "verifa-mcp", "env": {"A": "vk_live_abc"}}}}"#;
-        let kept = install(Client::ClaudeCode, Some(elsewhere), true, Key::Elsewhere);
-        assert!(kept == Err(Refusal::KeyOnCommandLine));
-    }
-
-    #[test]
-    fn an_entry_that_is_as_it_should_be_is_left_alone() {
-        for client in [Client::ClaudeDesktop, Client::VsCode, Client::Cursor, Client::Codex] {
-            for key in [|| Key::Elsewhere, || Key::AskedFor] {
-                let Ok(Plan::Edit { text, .. }) = install(client, None, false, key()) else { panic!("an edit") };
-                assert_eq!(told(install(client, Some(&text), true, key())), "nothing");
-                assert_eq!(told(remove(client, Some(&text), false)), "edit");
-            }
-        }
-    }
-
-    #[test]
-    fn claude_code_gets_a_new_entry_for_an_old_one_with_what_else_is_in_it() {
-        let old = r#"{"command":"verifa-mcp","timeout":5,"env":{"TOKEN":"SECRET"}}"#;
-        let text = format!("{{\"mcpServers\": {{\"verifa-mcp\": {old}}}}}");
-        let plan = install(Client::ClaudeCode, Some(&text), true, Key::Elsewhere);
-        let Ok(Plan::Run { commands, undo: Some(undo), .. }) = &plan else { panic!("claude has a command") };
-        assert_eq!(undo.arguments.last().unwrap(), old);
-        let expected = r#"{"command":"/bin/verifa-mcp","timeout":5,"env":{"TOKEN":"SECRET","VERIFA_ENV":"sandbox"},"type":"stdio","args":["stdio"]}"#;
-        assert_eq!(commands[1].arguments.last().unwrap(), expected);
-        let told = told(plan);
-        let (first, second) = told.split_once('\n').unwrap();
-        assert_eq!(first, "claude mcp remove --scope user verifa-mcp");
-        assert!(second.starts_with("claude mcp add-json --scope user verifa-mcp '{") && !second.contains("SECRET"));
-    }
-
-    #[test]
-    fn copies_are_looked_up_where_they_count_and_then_win_over_a_command() {
-        let name = ServerName::default();
-        let before = "model = \"x\"\n\n";
-        let situation = Situation {
-            client: Client::Codex,
-            name: &name,
-            text: None,
-            earlier: &Vec::new,
-            has_own_command: true,
-            executable: "/bin/verifa-mcp",
-        };
-        let entry = entry(Key::Elsewhere);
-        let with = situation.put(before, &entry.fields(Client::Codex, &name), None).unwrap();
-        let ours = r#"{"mcpServers": {"verifa-mcp": {"command": "verifa-mcp"}}}"#;
-        for (client, text, looked_up, expected) in [
-            (Client::Codex, with.as_str(), true, "edit"),
-            (Client::Codex, &format!("{with}\n"), true, "codex mcp remove verifa-mcp\n"),
-            (Client::Codex, before, false, "nothing"),
-            (Client::Cursor, ours, true, "edit"),
-            (Client::ClaudeCode, ours, false, "claude mcp remove --scope user verifa-mcp\n"),
+    fn a_clients_own_command_adds_replaces_and_removes_an_entry() {
+        let install = |client, text| described(decide(client, text, true, Some(KeySource::Environment)));
+        let uninstall = |client, text| described(decide(client, text, true, None));
+        let fields = r#"{"type":"stdio","command":"/bin/verifa-mcp","args":["stdio"],"env":{"VERIFA_ENV":"sandbox"}}"#;
+        let add = format!("claude mcp add-json --scope user verifa-mcp '{fields}'\n");
+        let remove = "claude mcp remove --scope user verifa-mcp\n";
+        let with = |servers, fields| format!("{{\"{servers}\": {{\"verifa-mcp\": {fields}}}}}");
+        let current = with("mcpServers", fields);
+        for (text, installed, uninstalled) in [
+            (None, &*add, "nothing"),
+            (Some("{}"), &add, "nothing"),
+            (Some(OLD), &format!("{remove}{add}"), remove),
+            (Some(&current), "nothing", remove),
         ] {
-            let asked = std::cell::Cell::new(false);
-            let earlier = || {
-                asked.set(true);
-                vec![before.to_owned()]
-            };
-            let plan = to_remove(&Situation { client, text: Some(text), earlier: &earlier, ..situation });
-            if let Ok(Plan::Edit { text, .. }) = &plan {
-                assert!(client != Client::Codex || text == before, "{text}");
-            }
-            assert_eq!((told(plan).as_str(), asked.get()), (expected, looked_up), "{client:?} {text}");
+            assert_eq!(install(Client::ClaudeCode, text), installed, "{text:?}");
+            assert_eq!(uninstall(Client::ClaudeCode, text), uninstalled, "{text:?}");
+        }
+        let add = "codex mcp add verifa-mcp --env 'VERIFA_ENV=sandbox' -- /bin/verifa-mcp stdio\n";
+        let remove = "codex mcp remove verifa-mcp\n";
+        let fields = r#"{"type":"stdio","args":["stdio"],"command":"/bin/verifa-mcp","env":{"VERIFA_ENV":"sandbox"}}"#;
+        let (old, current) = (with("mcp_servers", r#"{"command": "verifa-mcp"}"#), with("mcp_servers", fields));
+        for (text, installed, uninstalled) in
+            [(None, add, "nothing"), (Some(&*old), add, remove), (Some(&current), "nothing", remove)]
+        {
+            assert_eq!(install(Client::Codex, text), installed, "{text:?}");
+            assert_eq!(uninstall(Client::Codex, text), uninstalled, "{text:?}");
         }
     }
 
     #[test]
-    fn only_an_entry_of_ours_is_taken_out() {
-        let ours = r#"{"mcpServers": {"verifa-mcp": {"command": "npx", "args": ["verifa-mcp@1"]}}}"#;
-        let ours_in_toml = "[mcp_servers.verifa-mcp]\ncommand = \"/old/verifa-mcp\"\n";
-        let commented = format!("{ours_in_toml}# the end\n");
-        let other = r#"{"mcpServers": {"verifa-mcp": {"url": "https://example.com/vk_live_abc"}}}"#;
-        let foreign = "its entry \"verifa-mcp\" is another server's: it starts \"example.com\"; \
-                       take another name with --name, or take that entry out yourself";
-        let cases = [
-            (Client::Cursor, None, true, "nothing"),
-            (Client::Cursor, Some("{}"), true, "nothing"),
-            (Client::Cursor, Some(ours), true, "edit"),
-            (Client::Cursor, Some(other), true, foreign),
-            (Client::ClaudeCode, Some(ours), true, "claude mcp remove --scope user verifa-mcp\n"),
-            (Client::ClaudeCode, Some("{}"), true, "nothing"),
-            (Client::Codex, Some(ours_in_toml), true, "codex mcp remove verifa-mcp\n"),
-            (Client::Codex, Some(ours_in_toml), false, "edit"),
-            (Client::Codex, Some(&commented), true, "edit"),
-            (Client::Codex, Some("["), false, "it is not TOML that can be read, at line 1; correct it first"),
-        ];
-        for (client, text, has_own_command, expected) in cases {
-            assert_eq!(told(remove(client, text, has_own_command)), expected, "{client:?} {text:?}");
+    fn without_codex_the_user_is_told_what_to_do() {
+        let install = decide(Client::Codex, None, false, Some(KeySource::Environment));
+        let block = "[mcp_servers.verifa-mcp]\ncommand = \"/bin/verifa-mcp\"\nargs = [\"stdio\"]\n\n\
+                     [mcp_servers.verifa-mcp.env]\nVERIFA_ENV = \"sandbox\"\n";
+        assert_eq!(described(install), format!("Add this to /home/jane/config:\n\n{block}"));
+        let uninstall = decide(Client::Codex, None, false, None);
+        assert!(described(uninstall).starts_with("Remove [mcp_servers.verifa-mcp] and the tables below it from /home"));
+    }
+
+    #[test]
+    fn a_file_is_edited_unless_it_has_the_entry() {
+        for client in [Client::ClaudeDesktop, Client::VsCode, Client::Cursor] {
+            for key in [KeySource::Environment, KeySource::Prompt] {
+                let install = |text: Option<&str>| decide(client, text, false, Some(key.clone()));
+                let Ok(Plan::Edit { text, shown, .. }) = install(None) else { panic!("an edit") };
+                assert_eq!(shown, text);
+                assert_eq!(described(install(Some(&text))), "nothing");
+                assert_eq!(described(decide(client, Some(&text), false, None)), "edit");
+            }
+            assert_eq!(described(decide(client, Some("{}"), false, None)), "nothing");
         }
-        assert_eq!(told(install(Client::Cursor, Some(other), true, Key::Elsewhere)), foreign);
+        let renewed = decide(Client::Cursor, Some(OLD), false, Some(KeySource::Environment));
+        let Ok(Plan::Edit { text, shown, .. }) = renewed else { panic!("an edit") };
+        let fields: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(fields["mcpServers"]["verifa-mcp"]["timeout"], json!(5));
+        assert!(!shown.contains("timeout") && shown.contains("/bin/verifa-mcp"), "{shown}");
+    }
+
+    #[test]
+    fn a_key_never_reaches_a_command_line_the_screen_or_other_users() {
+        let install = |client, text| decide(client, text, true, Some(KeySource::PlainText(KEY.to_owned())));
+        for client in [Client::ClaudeCode, Client::Codex] {
+            assert_eq!(install(client, None), Err(InstallError::KeyOnCommandLine(client.spec().title)));
+        }
+        let Ok(Plan::Edit { text, shown, make_private: true }) = install(Client::Cursor, Some(OLD)) else {
+            panic!("an edit");
+        };
+        assert!(text.contains(KEY) && !shown.contains(KEY) && shown.contains("vk_live_…"), "{shown}");
+        assert_eq!(described(install(Client::Cursor, Some(&text))), "edit, private");
     }
 }

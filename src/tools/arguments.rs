@@ -165,7 +165,7 @@ fn error_in(declaration: &dyn Declaration, value: Option<&Value>) -> Option<Stri
 
 fn shown(value: &Value) -> String {
     match value.as_str() {
-        Some(text) => UntrustedText::truncated(text, MAX_SHOWN).quoted(),
+        Some(text) => UntrustedText::escaped(text.trim(), MAX_SHOWN),
         None => UntrustedText::truncated(&value.to_string(), MAX_SHOWN).to_string(),
     }
 }

@@ -127,9 +127,7 @@ impl CallFailed {
     pub(super) fn outcome(&self) -> Outcome {
         match self {
             Self::Verifa(failure) if failure.outcome_unknown => Outcome::Unknown,
-            Self::Verifa(failure) if failure.error.status().is_some_and(|status| status.is_client_error()) => {
-                Outcome::Refused
-            }
+            Self::Verifa(failure) if failure.is_rejected_by_verifa() => Outcome::Refused,
             Self::LinkExpired { .. } => Outcome::Withheld,
             Self::Verifa(_) | Self::AuditEnd(_) => Outcome::Failed,
         }

@@ -7,13 +7,13 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use reqwest::StatusCode;
 
-use super::{CallFailed, GetSession, NotSent, Tool, connection_text::connection_text, session_text::format_duration};
+use super::{
+    CallFailed, NotSent, connection_text::connection_text, session_text::format_duration, status_text::status_text,
+};
 use crate::{
-    call::{ApiVersionSource, CallContext, IdempotencyKeySource, Phrases},
-    untrusted::UntrustedText,
-    verifa::{BodyError, ConnectError, Error, ErrorResponse, Failure, SessionId, wire},
+    call::{CallContext, IdempotencyKeySource, Phrases},
+    verifa::{BodyError, ConnectError, Error, Failure},
 };
 
 const AUDIT_LOG_ACTION: &str =
@@ -68,13 +68,13 @@ pub(super) fn failed(error: &CallFailed, call: &CallContext<'_>) -> String {
 }
 
 /// What happened, and who must act; the outcome for the session comes between the two.
-struct ErrorText {
+pub(super) struct ErrorText {
     happened: String,
     action: String,
 }
 
 impl ErrorText {
-    fn new(happened: impl Into<String>, action: impl Into<String>) -> Self {
+    pub(super) fn new(happened: impl Into<String>, action: impl Into<String>) -> Self {
         Self { happened: happened.into(), action: action.into() }
     }
 }
@@ -103,119 +103,6 @@ fn error_text(failure: &Failure, call: &CallContext<'_>) -> ErrorText {
     }
 }
 
-fn status_text(response: &ErrorResponse, failure: &Failure, call: &CallContext<'_>) -> ErrorText {
-    let phrases = &call.tool.phrases;
-    let status = response.status;
-    let session = call.session_id.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
-    let code = format!("({response}).{}", said(response.detail.as_ref()));
-    let mismatch = response.code.as_ref().is_some_and(|code| code.as_str() == wire::IDEMPOTENCY_MISMATCH);
-    match status {
-        StatusCode::UNAUTHORIZED => ErrorText::new(
-            format!("Verifa rejected the API key {code}"),
-            "The key may be revoked, expired, or not allowed from this IP address. The operator (or the user, if the MCP \
-             client sends the key) must check it with Verifa and set a valid one in VERIFA_API_KEY or in the client. Do \
-             not retry until then.",
-        ),
-        StatusCode::PAYMENT_REQUIRED => ErrorText::new(
-            format!("Verifa requires payment {code}"),
-            "The operator must check the organization's plan and billing with Verifa. Do not retry until then.",
-        ),
-        StatusCode::FORBIDDEN => ErrorText::new(
-            format!("Verifa does not let this API key {} {code}", phrases.ability),
-            format!(
-                "The operator must give the key the permission it lacks, most likely the scope {}. Do not retry until then.",
-                call.tool.scope
-            ),
-        ),
-        StatusCode::NOT_FOUND => not_found(&code, call),
-        StatusCode::TOO_MANY_REQUESTS => {
-            ErrorText::new(format!("Verifa's rate limit for this organization is reached {code}"), retry_in(response))
-        }
-        StatusCode::UNPROCESSABLE_ENTITY if mismatch => match call.idempotency_key_source {
-            IdempotencyKeySource::Agent => ErrorText::new(
-                format!("This idempotency_key was used before with other parameters {code}"),
-                "Call again with a new idempotency_key, or without one.",
-            ),
-            IdempotencyKeySource::Generated | IdempotencyKeySource::Confirmation => ErrorText::new(
-                format!("Verifa took this call's random idempotency key for one that was used before {code}"),
-                "Call again: it gets a new one.",
-            ),
-        },
-        StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => {
-            let action = match failure.outcome_unknown {
-                true => "That earlier attempt may be the reason. Retry in a minute.".to_owned(),
-                false => likely_reasons(response.detail.is_some(), call),
-            };
-            ErrorText::new(format!("Verifa refused to {}{session} {code}", phrases.action), action)
-        }
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => ErrorText::new(
-            format!("Verifa could not take the request now {code}"),
-            "Retry in a minute; if it persists, the operator must check the network.",
-        ),
-        StatusCode::MOVED_PERMANENTLY
-        | StatusCode::FOUND
-        | StatusCode::SEE_OTHER
-        | StatusCode::TEMPORARY_REDIRECT
-        | StatusCode::PERMANENT_REDIRECT => ErrorText::new(
-            format!(
-                "Verifa's address responded with a redirect ({response}), which is not followed: it would send the API key elsewhere."
-            ),
-            "The operator must correct VERIFA_API_URL. Do not retry until then.",
-        ),
-        _ if status.is_server_error() => ErrorText::new(
-            format!("Verifa had a server error {code}"),
-            "Retry in a minute; if it persists, the operator must contact Verifa.",
-        ),
-        _ => ErrorText::new(
-            format!("Verifa refused the request {code}"),
-            "The operator must check VERIFA_API_URL and VERIFA_API_VERSION. Do not retry until then.",
-        ),
-    }
-}
-
-fn not_found(code: &str, call: &CallContext<'_>) -> ErrorText {
-    let Some(id) = call.session_id.as_ref().map(SessionId::as_str) else {
-        return ErrorText::new(
-            format!("Verifa does not know the address of this request {code}"),
-            "The operator must check VERIFA_API_URL and VERIFA_API_VERSION. Do not retry until then.",
-        );
-    };
-    let (environment, other) = (call.environment(), call.environment().other());
-    ErrorText::new(
-        format!("Verifa knows no session {id} with this {environment} key {code}"),
-        format!(
-            "Either the ID is wrong: check it with the user. Or the session belongs to the {other} environment, which a \
-             {environment} key cannot see: then the operator must configure a {other} key. Do not repeat the call \
-             unchanged."
-        ),
-    )
-}
-
-fn retry_in(response: &ErrorResponse) -> String {
-    match response.retry_after {
-        Some(delay) if delay > Duration::from_secs(86_400) => "Retry in more than a day.".to_owned(),
-        // Rounded up: a second too early would be rejected again.
-        Some(delay) => format!("Retry in {} seconds.", delay.as_secs_f64().ceil().max(1.0)),
-        None => "Retry in a minute.".to_owned(),
-    }
-}
-
-fn likely_reasons(verifa_gives_detail: bool, call: &CallContext<'_>) -> String {
-    let start = if verifa_gives_detail { "Unless that says why, the" } else { "The" };
-    let may_look_up = call.caller.permissions.allows(GetSession::SPEC);
-    let look_up = match (may_look_up, call.tool.effect.is_read()) {
-        (true, false) => " get_session shows the state.",
-        _ => "",
-    };
-    let version = match call.api_version_source {
-        ApiVersionSource::Unset => "",
-        ApiVersionSource::Agent => " Or the verifa_version that was sent is retired or unknown: then omit it.",
-        ApiVersionSource::Setting => " Or VERIFA_API_VERSION is retired or unknown: then the operator must change it.",
-    };
-    let reason = call.tool.phrases.likely_reason;
-    format!("{start} likely reason is {reason}.{look_up}{version} Do not repeat the call unchanged.")
-}
-
 fn unreadable(error: BodyError, is_list: bool) -> ErrorText {
     if error == BodyError::TooLarge && is_list {
         return ErrorText::new("Verifa's response is larger than a megabyte.", "Call again with a smaller limit.");
@@ -224,7 +111,7 @@ fn unreadable(error: BodyError, is_list: bool) -> ErrorText {
         BodyError::NotJson => "its response is not JSON; something in between may have responded instead".to_owned(),
         BodyError::TooLarge => "its response is larger than a megabyte".to_owned(),
         BodyError::Field(field) => format!("its response has no usable {field}"),
-        BodyError::OtherSession => "its response is about another session".to_owned(),
+        BodyError::OtherSession => "its response is about another session and is withheld".to_owned(),
         BodyError::UnsafeLink => "the capture link in its response is not a safe https link and is withheld".to_owned(),
     };
     ErrorText::new(
@@ -263,19 +150,14 @@ fn link_expired(phrases: &Phrases, expired_for: SignedDuration, source: Idempote
     }
 }
 
-fn said(detail: Option<&UntrustedText>) -> String {
-    let sentence = |detail: &UntrustedText| UntrustedText::new(detail.as_str().trim_end_matches('.'));
-    detail.map(|detail| format!(" Verifa says: {}.", sentence(detail).quoted())).unwrap_or_default()
-}
-
 /// Whether the session changed, followed by a space. Nothing for a tool that changes nothing.
 fn outcome(phrases: &Phrases, failure: &Failure) -> String {
     let Some(outcome) = &phrases.outcome else { return String::new() };
     let text = match (&failure.error, failure.outcome_unknown) {
-        (Error::Unreadable { error: BodyError::Field(_) | BodyError::OtherSession | BodyError::UnsafeLink, .. }, _) => {
+        (Error::Unreadable { error: BodyError::Field(_) | BodyError::UnsafeLink, .. }, _) => {
             format!("{}.", outcome.probably_done)
         }
-        (Error::Unreadable { error: BodyError::NotJson | BodyError::TooLarge, .. }, _) => {
+        (Error::Unreadable { error: BodyError::NotJson | BodyError::TooLarge | BodyError::OtherSession, .. }, _) => {
             format!("{}.", outcome.maybe_done)
         }
         (Error::Status(response), true) if !response.status.is_server_error() => {

@@ -14,7 +14,7 @@ use super::{CallFailed, QrMode, ToolSettings, schema, session_text::format_durat
 use crate::{
     call::CallContext,
     qr,
-    verifa::{ApiResponse, CaptureLink, Environment, IdempotencyKey, KeyInflection, QrCode, SessionId},
+    verifa::{ApiResponse, CaptureLink, Environment, IdempotencyKey, KeyInflection, QrCode},
 };
 
 /// The name in a result's `_meta` that holds what programs need besides the endpoint's fields.
@@ -39,7 +39,6 @@ pub(super) struct LinkTool {
 pub struct LinkResult {
     tool: LinkTool,
     pub(crate) link: CaptureLink,
-    requested: Option<SessionId>,
     environment: Environment,
     pub(crate) environment_label: &'static str,
     pub(crate) emulated: bool,
@@ -87,7 +86,6 @@ impl LinkResult {
         Ok(Self {
             tool,
             link: response.value,
-            requested: call.session_id.clone(),
             environment: call.environment(),
             environment_label: call.environment_label(),
             emulated: call.emulated,
@@ -119,9 +117,6 @@ impl LinkResult {
         if let Some(key) = &self.idempotency_key {
             text += &format!("\nidempotency_key used: {key}");
         }
-        if let Some(warning) = self.warning() {
-            text += &format!("\n{warning}");
-        }
         text
     }
 
@@ -133,16 +128,6 @@ impl LinkResult {
         let relative =
             if remaining.is_positive() { format!("in {}", format_duration(remaining)) } else { "about now".to_owned() };
         format!("{absolute}, {relative}")
-    }
-
-    /// What must be checked before the link is sent: a response about another session than the requested one.
-    pub(crate) fn warning(&self) -> Option<String> {
-        let id = &self.link.session_id;
-        let requested = self.requested.as_ref().filter(|requested| *requested != id)?;
-        Some(format!(
-            "Attention: Verifa responded for {id}, not for {requested}. Make sure that this is the same person before \
-             sending the link."
-        ))
     }
 
     /// The endpoint's fields in the requested casing.

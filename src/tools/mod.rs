@@ -2,7 +2,7 @@
 //!
 //! `tool` says what a tool is, `registry` lists them, `prepared_call` (with `context`) sends a call. `arguments` (with
 //! `argument_types`) reads what an agent sent; `schema`, `link_result`, `session_text` and `resumability` make results;
-//! `confirmation` is what the user is asked; `error` is why there is no result, and `error_text` (with `connection_text`)
+//! `confirmation` is what the user is asked; `error` is why there is no result, and `error_text` (with `status_text` and `connection_text`)
 //! the text for it. Nothing here knows how a call came in.
 
 mod argument_types;
@@ -22,6 +22,7 @@ mod resumability;
 mod resume_session;
 mod schema;
 mod session_text;
+mod status_text;
 mod tool;
 
 pub use confirmation::Confirm;

@@ -47,6 +47,11 @@ impl BaseUrl {
         is_loopback(&self.0)
     }
 
+    /// Whether the API runs on this computer without TLS.
+    pub(super) fn is_plain_loopback(&self) -> bool {
+        self.0.scheme() == "http" && self.is_loopback()
+    }
+
     /// The base itself.
     pub(super) fn as_url(&self) -> &Url {
         &self.0

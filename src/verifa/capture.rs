@@ -1,16 +1,14 @@
-//! What a link endpoint responds with: the session's id, the link that a person opens, and the QR code of that link.
+//! What a link endpoint responds with, and its parts: the session's id and the link that a person opens.
 //!
-//! Whoever holds the link can act as the applicant, so link and QR code never show in `Debug`; only the methods named
-//! `expose…` return them.
+//! Whoever holds the link can act as the applicant, so it never shows in `Debug`; only `expose` returns it.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
 use url::Url;
 
 use super::{
-    BodyError, DateTime,
+    BaseUrl, BodyError, DateTime, QrCode,
     text::{InvalidText, Rule, Text, allowed},
 };
 use crate::{
@@ -59,12 +57,21 @@ impl CaptureLink {
     ///
     /// # Errors
     /// Names the first field that is missing or invalid. Only the picture may be.
-    pub(super) fn read(body: &Value, id: &'static str) -> Result<Self, BodyError> {
+    pub(super) fn read(
+        body: &Value,
+        id: &'static str,
+        requested: &SessionId,
+        base_url: &BaseUrl,
+    ) -> Result<Self, BodyError> {
         let text = |field| body.get(field).and_then(Value::as_str).ok_or(BodyError::Field(field));
+        let session_id: SessionId = text(id)?.parse().map_err(|_| BodyError::Field(id))?;
+        if session_id != *requested {
+            return Err(BodyError::OtherSession);
+        }
         Ok(Self {
-            session_id: text(id)?.parse().map_err(|_| BodyError::Field(id))?,
+            session_id,
             status: UntrustedText::truncated(text("status")?, 64).non_empty().ok_or(BodyError::Field("status"))?,
-            capture_url: text("capture_url")?.parse().map_err(|_| BodyError::UnsafeLink)?,
+            capture_url: CaptureUrl::parse(text("capture_url")?, base_url).ok_or(BodyError::UnsafeLink)?,
             expires_at: DateTime::read(text("expires_at")?).ok_or(BodyError::Field("expires_at"))?,
             qr_code: text("qr_code_data_url").ok().and_then(QrCode::from_data_url),
         })
@@ -91,77 +98,21 @@ impl fmt::Debug for CaptureUrl {
     }
 }
 
-/// Text that must not be returned as a capture link: not https (plain http only to this computer), with user
-/// information, with characters that do not belong into a URL, or too long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a safe link")]
-pub struct UnsafeCaptureUrl;
-
-impl FromStr for CaptureUrl {
-    type Err = UnsafeCaptureUrl;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let plain = text.len() <= Self::MAX_LENGTH && text.bytes().all(is_plain);
-        let url = Url::parse(text).map_err(|_| UnsafeCaptureUrl)?;
-        let encrypted = text.starts_with("https://");
-        let local = text.starts_with("http://") && is_loopback(&url);
-        let safe = plain && (encrypted || local) && url.has_host() && !has_user_info(&url);
-        safe.then(|| Self(text.to_owned())).ok_or(UnsafeCaptureUrl)
+impl CaptureUrl {
+    /// The link, if it is safe to return: https, or plain http to this computer if the API is there too; without user
+    /// information; and exactly what a browser makes of it, so that no one opens another link than was checked.
+    fn parse(text: &str, base_url: &BaseUrl) -> Option<Self> {
+        let url = Url::parse(text).ok()?;
+        let is_local = url.scheme() == "http" && is_loopback(&url) && base_url.is_plain_loopback();
+        let is_safe = (url.scheme() == "https" || is_local) && url.has_host() && !has_user_info(&url);
+        let is_exact = url.as_str() == text && text.len() <= Self::MAX_LENGTH && text.bytes().all(is_plain);
+        (is_safe && is_exact).then(|| Self(text.to_owned()))
     }
 }
 
 /// Whether a URL holds this character as it is.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')
-}
-
-/// The QR code of a capture link: a PNG, kept as the data URL that it came in.
-#[derive(Clone, PartialEq, Eq)]
-pub struct QrCode(String);
-
-impl QrCode {
-    const DATA_URL: &str = "data:image/png;base64,";
-    const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
-    /// The largest picture that is accepted, in bytes.
-    const MAX_SIZE: usize = 64 * 1024;
-
-    /// Reads `data:image/png;base64,…`; `None` where it is not a PNG of at most 64 KiB.
-    pub fn from_data_url(data_url: &str) -> Option<Self> {
-        let base64 = data_url.strip_prefix(Self::DATA_URL)?;
-        if base64.len() > Self::MAX_SIZE.div_ceil(3) * 4 {
-            return None;
-        }
-        let png = BASE64_STANDARD.decode(base64).ok()?;
-        (png.starts_with(Self::PNG_SIGNATURE) && png.len() <= Self::MAX_SIZE).then(|| Self(data_url.to_owned()))
-    }
-
-    /// Wraps a picture that this program drew.
-    pub(crate) fn from_png(png: &[u8]) -> Self {
-        let mut data_url = Self::DATA_URL.to_owned();
-        BASE64_STANDARD.encode_string(png, &mut data_url);
-        Self(data_url)
-    }
-
-    /// The PNG in base64.
-    pub(crate) fn expose_base64(&self) -> &str {
-        self.0.strip_prefix(Self::DATA_URL).unwrap_or_default()
-    }
-
-    /// The PNG as a data URL.
-    pub(crate) fn expose_data_url(&self) -> &str {
-        &self.0
-    }
-
-    /// The PNG itself.
-    pub(crate) fn expose_png(&self) -> Vec<u8> {
-        BASE64_STANDARD.decode(self.expose_base64()).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for QrCode {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("QrCode(…)")
-    }
 }
 
 #[cfg(test)]
@@ -197,14 +148,20 @@ mod tests {
 
     #[test]
     fn only_safe_links_become_capture_urls() {
+        let (live, local) = (BaseUrl::DEFAULT.parse().unwrap(), "http://127.0.0.1:8788".parse().unwrap());
+        let parse =
+            |link: &str, base_url: &BaseUrl| CaptureUrl::parse(link, base_url).map(|url| url.expose().to_owned());
         for link in [
             "https://app.withverifa.com/verify/tok_abc",
             "https://app.withverifa.com:8443/verify/tok_abc?lang=de#start",
-            "http://127.0.0.1:8788/verify/tok_abc",
-            "http://localhost/verify/tok_abc",
-            "http://[::1]:1/verify/tok_abc",
         ] {
-            assert_eq!(link.parse::<CaptureUrl>().map(|url| url.expose().to_owned()), Ok(link.to_owned()));
+            assert_eq!(parse(link, &live).as_deref(), Some(link));
+        }
+        for link in
+            ["http://127.0.0.1:8788/verify/tok_abc", "http://localhost/verify/tok_abc", "http://[::1]:1/verify/tok_abc"]
+        {
+            assert_eq!(parse(link, &local).as_deref(), Some(link));
+            assert_eq!(parse(link, &live), None, "{link}");
         }
         for link in [
             "",
@@ -214,7 +171,15 @@ mod tests {
             "https://user@app.withverifa.com/verify/tok_abc",
             "https://app.withverifa.com@evil.example/verify/tok_abc",
             "https:/\\evil.example",
+            "https:///verify/x",
+            "https:////evil.example/",
+            "https:evil.example/",
+            "https://EVIL.example/",
+            "https://evil.example:443/",
+            "https://evil.example/a/../b",
+            "https://evil.example",
             "https://app.withverifa.com/\nverify",
+            " https://app.withverifa.com/verify",
             "https://app.withverifa.com/ verify",
             "https://app.withverifa.com/\u{202e}verify",
             "javascript:alert(1)",
@@ -222,37 +187,15 @@ mod tests {
             "//app.withverifa.com/verify",
             &format!("https://app.withverifa.com/{}", "x".repeat(2_000)),
         ] {
-            assert_eq!(link.parse::<CaptureUrl>(), Err(UnsafeCaptureUrl), "{link}");
+            assert_eq!(parse(link, &live).or(parse(link, &local)), None, "{link}");
         }
     }
 
     #[test]
-    fn only_small_png_data_urls_become_qr_codes() {
-        let png = |size: usize| {
-            let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
-            bytes.resize(size, 0);
-            format!("data:image/png;base64,{}", BASE64_STANDARD.encode(bytes))
-        };
-        assert_eq!(QrCode::from_data_url(&png(100)).as_ref().map(QrCode::expose_data_url), Some(&*png(100)));
-        assert!(QrCode::from_data_url(&png(QrCode::MAX_SIZE)).is_some());
-        for bad in [
-            String::new(),
-            png(QrCode::MAX_SIZE + 1),
-            png(7),
-            "data:image/png;base64,".to_owned(),
-            "data:image/png;base64,!!!!".to_owned(),
-            "data:image/svg+xml;base64,PHN2Zy8+".to_owned(),
-            "https://example.com/qr.png".to_owned(),
-        ] {
-            assert!(QrCode::from_data_url(&bad).is_none(), "{bad:.60}");
-        }
-    }
-
-    #[test]
-    fn links_and_pictures_do_not_show_in_debug_output() {
-        let link: CaptureUrl = "https://app.withverifa.com/verify/tok_abc".parse().expect("a link");
-        let picture = QrCode::from_png(b"secret");
-        assert_eq!(format!("{link:?} {picture:?}"), "CaptureUrl(…) QrCode(…)");
+    fn links_do_not_show_in_debug_output() {
+        let base_url = BaseUrl::DEFAULT.parse().unwrap();
+        let link = CaptureUrl::parse("https://app.withverifa.com/verify/tok_abc", &base_url).unwrap();
+        assert_eq!(format!("{link:?}"), "CaptureUrl(…)");
     }
 
     proptest! {
@@ -268,13 +211,6 @@ mod tests {
         fn safe_characters_make_a_session_id(text in "[A-Za-z0-9_-]{1,128}") {
             prop_assume!(!SECRET_PREFIXES.iter().any(|prefix| text.starts_with(prefix)));
             prop_assert!(text.parse::<SessionId>().is_ok());
-        }
-
-        #[test]
-        fn any_data_url_is_read_without_a_panic(text in "(data:image/png;base64,)?.*") {
-            if let Some(qr) = QrCode::from_data_url(&text) {
-                prop_assert_eq!(qr.expose_data_url(), text);
-            }
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use reqwest::{
     Certificate, Request, Response,
-    header::{ACCEPT, DATE, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{ACCEPT, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER},
 };
 use serde_json::Value;
 use tokio::{
@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    ApiKey, ApiResponse, BaseUrl, BodyError, Endpoint, Error, ErrorResponse, Failure, KeyInflection, RequestHeaders,
+    ApiKey, ApiResponse, BaseUrl, BodyError, Endpoint, Error, ErrorResponse, Failure, RequestHeaders, json,
     retry::{self, RetryDecision, RetryState, SHORTEST_ATTEMPT},
     wire,
 };
@@ -219,12 +219,13 @@ impl Client {
             // The status says enough: an error's body is worth neither a long wait nor a retry.
             let end = end.min(Instant::now() + limit.mul_f64(ERROR_BODY_SHARE));
             let body = timeout_at(end, read_body(&mut response)).await.ok().and_then(Result::ok);
-            let body = body.and_then(|body| parse(body).ok()).unwrap_or_default();
-            return Err(Error::Status(ErrorResponse::read(status, &body, retry_after)));
+            let body = body.flatten().unwrap_or_default();
+            let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            return Err(Error::Status(ErrorResponse::read(status, content_type, &body, retry_after)));
         }
         let body = timeout_at(end, read_body(&mut response)).await.map_err(|_| Error::TimedOut(limit))?;
         let body = body.map_err(|error| Error::classify(&error, limit, self.proxy()))?;
-        let value = parse(body).and_then(|body| endpoint.read(&body));
+        let value = parse(body).and_then(|body| endpoint.read(&body, &self.settings.base_url));
         let value = value.map_err(|error| Error::Unreadable { status, error })?;
         let date = date.and_then(|date| Timestamp::try_from(date).ok());
         Ok(ApiResponse { value, status, attempts: 1, date, received: Timestamp::now() })
@@ -241,9 +242,7 @@ impl Client {
 
 /// A body as JSON, its keys in snake case.
 fn parse(body: Option<Vec<u8>>) -> Result<Value, BodyError> {
-    let body = body.ok_or(BodyError::TooLarge)?;
-    let value = serde_json::from_slice(&body).map_err(|_| BodyError::NotJson)?;
-    Ok(KeyInflection::Snake.inflect_keys(value))
+    json::read(&body.ok_or(BodyError::TooLarge)?).ok_or(BodyError::NotJson)
 }
 
 /// The whole body; `None` if it is larger than [`MAX_BODY`].

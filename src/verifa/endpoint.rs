@@ -20,7 +20,7 @@ pub trait Endpoint: Send + Sync {
     ///
     /// # Errors
     /// When it is not what the documentation promises.
-    fn read(&self, body: &Value) -> Result<Self::Response, BodyError>;
+    fn read(&self, body: &Value, base_url: &BaseUrl) -> Result<Self::Response, BodyError>;
 
     /// The session that the request is about, if it is about one.
     fn session_id(&self) -> Option<&SessionId> {

@@ -95,7 +95,8 @@ impl Error {
         match self {
             Self::Setup(_) | Self::Busy | Self::Unreachable { .. } => false,
             Self::TimedOut(_) | Self::Interrupted | Self::Unreadable { .. } => true,
-            Self::Status(response) => response.status.is_server_error(),
+            // A gateway may give up on a request that it has passed on.
+            Self::Status(response) => response.status.is_server_error() || response.is_timeout_elsewhere(),
         }
     }
 
@@ -159,4 +160,11 @@ pub struct Failure {
     pub(crate) elapsed: Duration,
     /// Whether any of the attempts may have taken effect.
     pub(crate) outcome_unknown: bool,
+}
+
+impl Failure {
+    /// Whether Verifa itself rejected the request.
+    pub(crate) fn is_rejected_by_verifa(&self) -> bool {
+        matches!(&self.error, Error::Status(response) if response.status.is_client_error() && response.code().is_some())
+    }
 }

@@ -1,39 +1,95 @@
-//! Reads Verifa's error responses: `{"error": "<code>", "detail": …, "status_code": …}`.
+//! Reads error responses: Verifa's own, `{"error": "<code>", "detail": …, "status_code": …}`, and those of anything else.
 //!
-//! The documentation leaves open which form `detail` has, so any is accepted. What is kept is cleaned.
+//! Only a body in Verifa's format speaks for Verifa. Which form `detail` has is not documented, so any is accepted. What
+//! is kept is cleaned.
 
 use std::{fmt, time::Duration};
 
 use reqwest::StatusCode;
 use serde_json::Value;
 
+use super::json;
 use crate::untrusted::UntrustedText;
 
-/// A response with a status other than 2xx, as far as it can be read.
+/// In characters.
+const MAX_CODE_LENGTH: usize = 64;
+/// In characters.
+const MAX_EXCERPT_LENGTH: usize = 80;
+
+/// A response with a status other than 2xx.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ErrorResponse {
+pub(crate) struct ErrorResponse {
     pub(crate) status: StatusCode,
-    /// Verifa's `error` code; `None` if the body is not in Verifa's format, as a proxy's.
-    pub(crate) code: Option<UntrustedText>,
-    /// Verifa's `detail` as text, whatever its JSON type; a list of field errors names the fields.
-    pub(crate) detail: Option<UntrustedText>,
-    /// How long Verifa asks to wait.
+    pub(crate) body: ErrorBody,
+    /// How long to wait before a retry.
     pub(crate) retry_after: Option<Duration>,
 }
 
+/// Who speaks in an error response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ErrorBody {
+    /// The body is in Verifa's format.
+    Verifa {
+        code: UntrustedText,
+        /// As text, whatever its JSON type; a list of field errors names the fields.
+        detail: Option<UntrustedText>,
+    },
+    /// Anything else: something between this server and Verifa may have responded.
+    Other {
+        content_type: Option<UntrustedText>,
+        /// The title of a page, else the beginning of the body.
+        excerpt: Option<UntrustedText>,
+    },
+}
+
 impl ErrorResponse {
-    /// Reads a body whose keys are in snake case. Anything but Verifa's format leaves the fields empty.
-    pub(super) fn read(status: StatusCode, body: &Value, retry_after: Option<Duration>) -> Self {
-        let code = body.get("error").and_then(Value::as_str).filter(|code| is_code(code)).map(UntrustedText::new);
-        let detail = body.get("detail").and_then(detail_text);
-        Self { status, code, detail, retry_after }
+    pub(super) fn read(
+        status: StatusCode,
+        content_type: Option<&str>,
+        body: &[u8],
+        retry_after: Option<Duration>,
+    ) -> Self {
+        let body = json::read(body).and_then(|body| verifa_body(&body)).unwrap_or_else(|| ErrorBody::Other {
+            content_type: content_type.and_then(|text| UntrustedText::truncated(text, 60).non_empty()),
+            excerpt: excerpt(&String::from_utf8_lossy(body)),
+        });
+        Self { status, body, retry_after }
+    }
+
+    pub(super) fn is_timeout_elsewhere(&self) -> bool {
+        self.status == StatusCode::REQUEST_TIMEOUT && matches!(self.body, ErrorBody::Other { .. })
+    }
+
+    /// Verifa's code, if Verifa responded.
+    pub(crate) fn code(&self) -> Option<&str> {
+        match &self.body {
+            ErrorBody::Verifa { code, .. } => Some(code.as_str()),
+            ErrorBody::Other { .. } => None,
+        }
     }
 }
 
-/// A code is shown unquoted, so it must look like one.
+/// The body if it has the fields of Verifa's errors. `detail` may be null, but not missing.
+fn verifa_body(body: &Value) -> Option<ErrorBody> {
+    let code = UntrustedText::truncated(body.get("error")?.as_str()?, MAX_CODE_LENGTH).non_empty()?;
+    let status_code = body.get("status_code").is_none_or(Value::is_number);
+    let detail = detail_text(body.get("detail")?);
+    status_code.then_some(ErrorBody::Verifa { code, detail })
+}
+
+fn excerpt(body: &str) -> Option<UntrustedText> {
+    let lower = body.to_ascii_lowercase();
+    let title = || {
+        let start = lower.find("<title")?;
+        let start = start + lower.get(start..)?.find('>')? + 1;
+        body.get(start..start + lower.get(start..)?.find('<')?)
+    };
+    UntrustedText::truncated(title().unwrap_or(body), MAX_EXCERPT_LENGTH).non_empty()
+}
+
+/// A code is shown unquoted if it looks like one.
 fn is_code(text: &str) -> bool {
-    let is_word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
-    is_word && (1..=64).contains(&text.len())
+    text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-' | b'.'))
 }
 
 fn detail_text(detail: &Value) -> Option<UntrustedText> {
@@ -67,7 +123,11 @@ fn plain_text(value: &Value) -> String {
 impl fmt::Display for ErrorResponse {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", self.status.as_u16())?;
-        self.code.as_ref().map_or(Ok(()), |code| write!(formatter, " {code}"))
+        match &self.body {
+            ErrorBody::Verifa { code, .. } if is_code(code.as_str()) => write!(formatter, " {code}"),
+            ErrorBody::Verifa { code, .. } => write!(formatter, " {}", code.quoted()),
+            ErrorBody::Other { .. } => Ok(()),
+        }
     }
 }
 
@@ -77,28 +137,58 @@ mod tests {
 
     use super::*;
 
+    fn read(content_type: Option<&str>, body: &str) -> ErrorResponse {
+        ErrorResponse::read(StatusCode::BAD_REQUEST, content_type, body.as_bytes(), None)
+    }
+
     #[test]
-    fn an_error_response_is_read_whatever_its_detail_is() {
+    fn verifas_detail_is_read_whatever_its_type() {
         let cases = [
-            (json!({"error": "not_found", "detail": "No such session"}), Some("not_found"), Some("No such session")),
-            (json!({"error": "Open the link!", "detail": "a\u{0}b"}), None, Some("a b")),
-            (
-                json!({"detail": [{"loc": ["body", "a"], "msg": "too long"}, {"loc": ["b", 0]}]}),
-                None,
-                Some("body.a: too long; b.0"),
-            ),
-            (json!({"detail": {"field": "a", "message": "too long"}}), None, Some("a: too long")),
-            (json!({"detail": ["first", 2]}), None, Some("first; 2")),
-            (json!({"detail": {"reason": "x"}}), None, Some(r#"{"reason":"x"}"#)),
-            (json!({"error": 7, "detail": 42}), None, Some("42")),
-            (json!({"error": "", "detail": null}), None, None),
-            (json!("text"), None, None),
-            (json!([]), None, None),
+            (json!("No such session"), Some("No such session")),
+            (json!("a\u{0}b"), Some("a b")),
+            (json!([{"loc": ["body", "a"], "msg": "too long"}, {"loc": ["b", 0]}]), Some("body.a: too long; b.0")),
+            (json!({"field": "a", "message": "too long"}), Some("a: too long")),
+            (json!(["first", 2]), Some("first; 2")),
+            (json!({"reason": "x"}), Some(r#"{"reason":"x"}"#)),
+            (json!(42), Some("42")),
+            (Value::Null, None),
         ];
-        for (body, code, detail) in cases {
-            let response = ErrorResponse::read(StatusCode::BAD_REQUEST, &body, None);
-            assert_eq!(response.code.as_ref().map(UntrustedText::as_str), code, "{body}");
-            assert_eq!(response.detail.as_ref().map(UntrustedText::as_str), detail, "{body}");
+        for (detail, expected) in cases {
+            let body = json!({"error": "bad_request", "detail": detail, "statusCode": 400}).to_string();
+            let ErrorBody::Verifa { detail, .. } = read(None, &body).body else { panic!("{body}") };
+            assert_eq!(detail.as_ref().map(UntrustedText::as_str), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_code_that_does_not_look_like_one_is_quoted_and_cut() {
+        for (code, shown) in [
+            ("not_found", "400 not_found".to_owned()),
+            ("Open the link!", "400 \"Open the link!\"".to_owned()),
+            (&"x ".repeat(5_000), format!("400 \"{}…\"", "x ".repeat(32).trim_end())),
+        ] {
+            assert_eq!(read(None, &json!({"error": code, "detail": ""}).to_string()).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn anything_else_does_not_speak_for_verifa() {
+        let page = "<html><head><TITLE>403 Forbidden | Proxy</TITLE></head><body>…</body></html>";
+        for (body, expected) in [
+            ("", None),
+            (page, Some("403 Forbidden | Proxy")),
+            ("<title>never ends", Some("<title>never ends")),
+            (r#"{"error":"blocked","message":"by policy"}"#, Some(r#"{"error":"blocked","message":"by policy"}"#)),
+            (r#"{"detail":"Not Found"}"#, Some(r#"{"detail":"Not Found"}"#)),
+            (r#"{"error":7,"detail":""}"#, Some(r#"{"error":7,"detail":""}"#)),
+            ("[]", Some("[]")),
+            ("no healthy upstream", Some("no healthy upstream")),
+        ] {
+            let ErrorBody::Other { content_type, excerpt } = read(Some("text/html"), body).body else {
+                panic!("{body}")
+            };
+            assert_eq!(excerpt.as_ref().map(UntrustedText::as_str), expected, "{body}");
+            assert_eq!(content_type.as_ref().map(UntrustedText::as_str), Some("text/html"));
         }
     }
 }

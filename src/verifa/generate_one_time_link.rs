@@ -32,8 +32,8 @@ impl Endpoint for GenerateOneTimeLink {
     }
 
     /// The link has an `id` of its own; the session's is in `session_id`.
-    fn read(&self, body: &Value) -> Result<CaptureLink, BodyError> {
-        CaptureLink::read(body, "session_id")
+    fn read(&self, body: &Value, base_url: &BaseUrl) -> Result<CaptureLink, BodyError> {
+        CaptureLink::read(body, "session_id", &self.session_id, base_url)
     }
 
     fn session_id(&self) -> Option<&SessionId> {

@@ -2,7 +2,7 @@
 //!
 //! `client` sends the requests of `endpoint` and its implementations (`resume_session`, `generate_one_time_link`,
 //! `sessions`, `rate_limits`); `retry` decides what is retried; `error` and `error_response` say why there is no response.
-//! The rest are values that refuse to be invalid.
+//! `json` reads bodies. The rest are values that refuse to be invalid.
 
 pub(crate) mod wire;
 
@@ -16,6 +16,8 @@ mod error;
 mod error_response;
 mod generate_one_time_link;
 mod headers;
+mod json;
+mod qr_code;
 mod rate_limits;
 mod resume_session;
 mod retry;
@@ -23,15 +25,16 @@ mod sessions;
 mod text;
 
 pub use base_url::BaseUrl;
-pub use capture::{CaptureLink, QrCode, SessionId};
+pub use capture::{CaptureLink, SessionId};
 pub use client::{Client, ClientSettings, OnRetry, Retry};
 pub use credentials::{ApiKey, Environment, InvalidApiKey};
 pub(crate) use date_time::DateTime;
 pub use endpoint::{ApiResponse, Endpoint};
 pub(crate) use error::{BodyError, ConnectError, Error, Failure};
-pub(crate) use error_response::ErrorResponse;
+pub(crate) use error_response::{ErrorBody, ErrorResponse};
 pub(crate) use generate_one_time_link::GenerateOneTimeLink;
 pub use headers::{ApiVersion, IdempotencyKey, KeyInflection, RequestHeaders};
+pub use qr_code::QrCode;
 pub(crate) use rate_limits::{GetRateLimits, RateLimits};
 pub use resume_session::ResumeSession;
 pub(crate) use sessions::{GetSession, ListSessions, SearchText, Session, SessionPage, SessionStatus};

@@ -31,7 +31,7 @@ impl Endpoint for GetRateLimits {
     }
 
     /// Every field but `rate_limit` may be missing; a response without that is not Verifa's.
-    fn read(&self, body: &Value) -> Result<RateLimits, BodyError> {
+    fn read(&self, body: &Value, _base_url: &BaseUrl) -> Result<RateLimits, BodyError> {
         let rate_limit =
             body.get("rate_limit").filter(|value| value.is_object()).ok_or(BodyError::Field("rate_limit"))?;
         let number = |field| rate_limit.get(field).and_then(Value::as_u64);

@@ -26,8 +26,8 @@ impl Endpoint for ResumeSession {
         request
     }
 
-    fn read(&self, body: &Value) -> Result<CaptureLink, BodyError> {
-        CaptureLink::read(body, "id")
+    fn read(&self, body: &Value, base_url: &BaseUrl) -> Result<CaptureLink, BodyError> {
+        CaptureLink::read(body, "id", &self.session_id, base_url)
     }
 
     fn session_id(&self) -> Option<&SessionId> {

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use crate::{
         http_client::RootCertificatesError,
-        verifa::{BodyError, ErrorResponse},
+        verifa::{BodyError, ErrorBody, ErrorResponse},
     };
 
     const BUDGET: Duration = Duration::from_secs(20);
@@ -111,7 +111,11 @@ mod tests {
 
     fn status(status: u16, retry_after: Option<u64>) -> Error {
         let status = StatusCode::from_u16(status).expect("a status");
-        Error::Status(ErrorResponse { status, code: None, detail: None, retry_after: retry_after.map(seconds) })
+        Error::Status(ErrorResponse {
+            status,
+            body: ErrorBody::Other { content_type: None, excerpt: None },
+            retry_after: retry_after.map(seconds),
+        })
     }
 
     fn unreachable(error: ConnectError) -> Error {

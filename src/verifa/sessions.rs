@@ -78,7 +78,7 @@ impl Endpoint for GetSession {
         Request::new(Method::GET, base_url.endpoint(&["sessions", self.session_id.as_str()]))
     }
 
-    fn read(&self, body: &Value) -> Result<Session, BodyError> {
+    fn read(&self, body: &Value, _base_url: &BaseUrl) -> Result<Session, BodyError> {
         match Session::read(body)? {
             session if session.id == self.session_id => Ok(session),
             _ => Err(BodyError::OtherSession),
@@ -113,7 +113,7 @@ impl Endpoint for ListSessions {
         Request::new(Method::GET, url)
     }
 
-    fn read(&self, body: &Value) -> Result<SessionPage, BodyError> {
+    fn read(&self, body: &Value, _base_url: &BaseUrl) -> Result<SessionPage, BodyError> {
         SessionPage::read(body, self.limit)
     }
 }

@@ -46,7 +46,7 @@ const STANDS_FOR: [(&str, &str); 2] = [("cargo run -- ", "verifa-mcp "), ("vk_sa
 const TOOLS: [&str; 4] = ["bash", "cat", "curl", "mkdir"];
 
 /// Clients' own commands, which `verifa-mcp install` calls.
-const CLIENTS: [&str; 3] = ["claude", "code", "codex"];
+const CLIENTS: [&str; 2] = ["claude", "codex"];
 
 /// Somebody at a computer with a page before them.
 struct Reader {

@@ -1,5 +1,5 @@
-//! `verifa-mcp install`: entries in clients' configurations, in a home folder of its own, with clients' commands that only
-//! write down how they were called.
+//! `verifa-mcp install`: entries in clients' configurations, in a separate home folder, with clients' commands that record
+//! how they were called.
 
 mod files;
 mod keys;
@@ -24,23 +24,28 @@ const CLAUDE: &str = r#"case "$2" in
   add-json) printf '{"mcpServers": {"%s": %s}}' "$5" "$6" ;;
   remove) printf '{}' ;;
 esac >"$HOME/.claude.json""#;
-const CODE: &str = r#"printf '{"servers": {"verifa-mcp": %s}}' "$2" >"$HOME/.config/Code/User/mcp.json""#;
 const CODEX: &str = r#"case "$2" in
-  add) printf '[mcp_servers.%s]\ncommand = "verifa-mcp"\n' "$3" ;;
-esac >"$HOME/.codex/config.toml""#;
+  add) printf '[mcp_servers.%s]\ncommand = "verifa-mcp"\n' "$3" >"$HOME/.codex/config.toml" ;;
+  remove) : >"$HOME/.codex/config.toml" ;;
+  get)
+    read -r line <"$HOME/.codex/config.toml"
+    [ "$line" = "[mcp_servers.$3]" ] || { echo "Error: No MCP server named '$3' found." >&2; exit 1; }
+    printf '{"name": "%s", "transport": {"type": "stdio", "command": "verifa-mcp", "env": null}}' "$3" ;;
+esac"#;
 
-/// The same by the command's name; nothing for a command that is not looked after.
+/// The same by the command's name.
 pub(crate) fn does(command: &str) -> &'static str {
     match command {
         "claude" => CLAUDE,
-        "code" => CODE,
         "codex" => CODEX,
         _ => "",
     }
 }
 
 const CURSOR: &str = ".cursor/mcp.json";
-/// A configuration that somebody cares about.
+const CODEX_FILE: &str = ".codex/config.toml";
+const VSCODE: &str = ".config/Code/User/mcp.json";
+/// A configuration with another server and comments.
 const OTHERS: &str = "{\n  // mine\n  \"mcpServers\": {\n    \"other\": {\n      \"command\": \"npx\",\n      \"env\": { \"TOKEN\": \"ghp_x\" }, // secret\n    },\n  },\n}\n";
 
 /// A user's home folder, and the clients' commands on their `PATH`.
@@ -74,9 +79,10 @@ impl Home {
         path
     }
 
-    /// A client's command that writes its arguments down, does this, and ends well.
+    /// A client's command that records its arguments, unless it only reads, and does this.
     fn command(&self, name: &str, does: &str) {
-        let script = format!("#!/bin/sh\nprintf '%s\\n' {name} \"$@\" >>\"$HOME/called\"\n{does}\n");
+        let record = format!("[ \"$2\" = get ] || printf '%s\\n' {name} \"$@\" >>\"$HOME/called\"");
+        let script = format!("#!/bin/sh\n{record}\n{does}\n");
         let path = self.write(&format!("bin/{name}"), &script);
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
@@ -91,7 +97,7 @@ impl Home {
         command.envs(environment.iter().copied()).output().await.unwrap()
     }
 
-    /// The backups of a configuration, by name; none of them may be read by others.
+    /// The backups of a configuration, which only the user can read.
     fn backups_of(&self, within: &str) -> Vec<PathBuf> {
         let path = self.path(within);
         let files = fs::read_dir(path.parent().unwrap()).unwrap().map(|file| file.unwrap().path());
@@ -100,7 +106,7 @@ impl Home {
         backups
     }
 
-    /// The files beside a configuration, which are its backups.
+    /// The files next to a configuration, which are its backups.
     fn backups(&self, within: &str) -> Vec<String> {
         let path = self.path(within);
         let files = fs::read_dir(path.parent().unwrap()).unwrap().map(|file| file.unwrap().path());
@@ -129,7 +135,7 @@ async fn the_list_names_every_client_and_its_file() {
 }
 
 #[tokio::test]
-async fn a_place_that_is_another_one_wherever_a_client_is_started_is_refused() {
+async fn a_configuration_at_a_relative_path_is_refused() {
     let home = Home::new();
     for (client, variable) in [
         ("claude-desktop", "XDG_CONFIG_HOME"),
@@ -148,7 +154,7 @@ async fn a_place_that_is_another_one_wherever_a_client_is_started_is_refused() {
 }
 
 #[tokio::test]
-async fn what_npx_runs_is_started_through_npx() {
+async fn a_program_that_npx_runs_is_started_through_npx() {
     let home = Home::new();
     let folder = home.path(".npm/_npx/0a1b/node_modules/@verifa-mcp/linux-x64/bin");
     fs::create_dir_all(&folder).unwrap();
@@ -160,13 +166,13 @@ async fn what_npx_runs_is_started_through_npx() {
         command.arg("install").args(arguments).env_clear().env("HOME", home.path("")).output().await.unwrap()
     };
     let output = run(&["cursor", "--emulator", "--yes"]).await;
-    assert!(succeeded(&output).contains("+       \"command\": \"npx\""), "{}", stdout(&output));
+    assert!(succeeded(&output).contains("      \"command\": \"npx\""), "{}", stdout(&output));
     assert!(stderr(&output).contains("runs from npx's cache") && stderr(&output).contains("npm install --global"));
     let package = concat!("verifa-mcp@", env!("CARGO_PKG_VERSION"));
     let expected = json!({"type": "stdio", "command": "npx", "args": ["-y", package, "stdio", "--emulator"]});
     assert_eq!(entries(&home.read(CURSOR))["verifa-mcp"], expected);
     let again = run(&["cursor", "--emulator", "--yes"]).await;
-    assert!(succeeded(&again).contains("has this entry already"), "{}", stdout(&again));
+    assert!(succeeded(&again).contains("already has this entry"), "{}", stdout(&again));
     succeeded(&run(&["cursor", "--uninstall", "--yes"]).await);
     assert_eq!(entries(&home.read(CURSOR)), json!({}));
 }
@@ -177,8 +183,8 @@ async fn nothing_changes_without_consent() {
     home.write(CURSOR, OTHERS);
     let unasked = home.install(&["cursor", "--emulator"], &[]).await;
     assert_eq!(unasked.status.code(), Some(2));
-    assert!(stdout(&unasked).contains("+       \"args\": [\"stdio\", \"--emulator\"]"), "{}", stdout(&unasked));
-    assert!(stderr(&unasked).contains("nothing was changed, since nobody can be asked here; --yes says yes"));
+    assert!(stdout(&unasked).contains("      \"args\": [\"stdio\", \"--emulator\"]"), "{}", stdout(&unasked));
+    assert!(stderr(&unasked).contains("nothing was changed, since no one can be asked here; --yes makes the change"));
     let printed = home.install(&["cursor", "--emulator", "--print"], &[]).await;
     assert_eq!(succeeded(&printed), stdout(&unasked));
     for client in ["claude-desktop", "claude-code", "vscode", "codex"] {
@@ -191,7 +197,7 @@ async fn nothing_changes_without_consent() {
 }
 
 #[tokio::test]
-async fn the_command_is_a_whole_path_even_where_the_search_path_has_none() {
+async fn the_command_is_an_absolute_path_even_if_the_search_path_is_relative() {
     let home = Home::new();
     symlink(env!("CARGO_BIN_EXE_verifa-mcp"), home.path("bin/verifa-mcp")).unwrap();
     succeeded(&home.install(&["cursor", "--emulator", "--yes"], &[("PATH", "bin")]).await);
@@ -210,7 +216,7 @@ async fn wrong_usage_is_exit_code_2() {
         &["cursor", "--list"],
         &["cursor", "--emulator", "--name=--scope"],
         &["cursor", "--emulator", "--name", &key],
-        &["cursor", "--key-in-clear"],
+        &["cursor", "--plaintext-key"],
     ] {
         let output = home.install(arguments, &[]).await;
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

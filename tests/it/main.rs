@@ -25,6 +25,7 @@ mod http_classic_sse;
 mod http_status;
 mod install;
 mod lookup;
+mod modules;
 mod one_time_link;
 mod pages;
 mod program;

@@ -217,11 +217,29 @@ async fn however_many_arguments_are_wrong_the_answer_stays_short() {
 }
 
 #[tokio::test]
-async fn another_sessions_answer_is_handed_over_with_a_warning() {
-    let upstream = Upstream::always([Reply::resumed()]).await;
+async fn a_link_for_another_session_is_withheld() {
+    let mut other = resumed();
+    other["id"] = json!("ses_other");
+    other["session_id"] = json!("ses_other");
+    let upstream = Upstream::always([Reply::json(200, &other)]).await;
     let mut client = Client::of_api(&upstream.url, &[]).await;
-    let result = client.resume(json!({"session_id": "ses_2"})).await;
-    assert!(text(&result).contains("Attention: Verifa responded for ses_1, not for ses_2."), "{result}");
+    for (tool, outcome) in
+        [("resume_session", "may have been resumed"), ("generate_one_time_link", "may have been created")]
+    {
+        let result = client.call(tool, json!({"session_id": "ses_1"})).await;
+        assert_eq!(result["isError"], true, "{result}");
+        assert!(text(&result).contains("about another session and is withheld"), "{result}");
+        assert!(text(&result).contains(outcome) && !result.to_string().contains("/verify/"), "{result}");
+    }
+}
+
+#[tokio::test]
+async fn white_space_around_an_id_is_removed_and_what_cannot_be_seen_is_shown() {
+    let mut client = Client::start(&["--emulator"], &[]).await;
+    let result = client.resume(json!({"session_id": " ses_demo_expired\u{a0}\n"})).await;
+    assert_eq!(result["isError"], false, "{result}");
+    let result = client.resume(json!({"session_id": "ses_demo\u{200b}_expired"})).await;
+    assert!(text(&result).contains(r#"sent: "ses_demo\u{200b}_expired""#), "{result}");
 }
 
 /// What the parser accepts, the schema that agents are shown accepts too; where only one of the two refuses, an agent

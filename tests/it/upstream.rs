@@ -56,6 +56,27 @@ impl Reply {
         Self::json(200, &resumed())
     }
 
+    /// The same for the session that a request for a link names, in place of [`resumed`]'s own.
+    fn for_session(self, line: &str) -> Self {
+        let mut segments = line.split(' ').nth(1).unwrap().split('/').skip_while(|segment| *segment != "sessions");
+        let (Some(id), Some("resume" | "generate-one-time-link")) = (segments.nth(1), segments.next()) else {
+            return self;
+        };
+        let rewrite = |bytes: Vec<u8>| {
+            let Ok(text) = str::from_utf8(&bytes) else { return bytes };
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { return bytes };
+            let length = format!("content-length: {}", body.len());
+            let new = body.replace("\"ses_1\"", &format!("\"{id}\""));
+            let head = head.replace(&length, &format!("content-length: {}", new.len()));
+            format!("{head}\r\n\r\n{new}").into_bytes()
+        };
+        match self {
+            Self::Bytes(bytes) => Self::Bytes(rewrite(bytes)),
+            Self::Late(bytes) => Self::Late(rewrite(bytes)),
+            other => other,
+        }
+    }
+
     pub(crate) fn late(self) -> Self {
         match self {
             Self::Bytes(bytes) => Self::Late(bytes),
@@ -187,7 +208,8 @@ impl Upstream {
         let of_path = |part: &str| part.is_empty() || path.split('/').any(|segment| segment == part);
         let part = replies.keys().filter(|part| of_path(part)).max_by_key(|part| part.len()).cloned();
         let planned = replies.get_mut(&part.unwrap_or_else(|| panic!("unplanned: {line}"))).unwrap();
-        if planned.len() > 1 { planned.pop_front().unwrap() } else { planned.front().unwrap().clone() }
+        let reply = if planned.len() > 1 { planned.pop_front().unwrap() } else { planned.front().unwrap().clone() };
+        reply.for_session(line)
     }
 }
 

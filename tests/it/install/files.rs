@@ -1,57 +1,55 @@
-//! The file on disk: what is in it stays to the byte, and what cannot be changed is left as it is.
+//! The file on disk: everything but the entry stays to the byte, and a file that cannot be changed is left as it is.
 
 use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
 };
 
-use super::{CURSOR, Home, OTHERS, succeeded};
+use super::{CURSOR, Home, OTHERS, VSCODE, succeeded};
 use crate::program::{SANDBOX_KEY, program_on_a_full_disk, stderr, stdout};
 
 #[tokio::test]
-async fn what_others_wrote_stays_and_is_there_again_to_the_byte() {
+async fn what_others_wrote_stays_to_the_byte() {
     let home = Home::new();
     home.write(CURSOR, OTHERS);
     fs::set_permissions(home.path(CURSOR), fs::Permissions::from_mode(0o640)).unwrap();
     let key_file = home.key_file("key", SANDBOX_KEY);
     let output = home.install(&["cursor", "--api-key-file", &key_file, "--yes"], &[]).await;
     let said = succeeded(&output);
-    assert!(said.contains("+     \"verifa-mcp\": {") && !said.contains("ghp_x"), "{said}");
+    assert!(said.contains("    \"verifa-mcp\": {") && !said.contains("ghp_x"), "{said}");
     assert!(home.read(CURSOR).contains("ghp_x\" }, // secret\n"));
     assert_eq!(fs::metadata(home.path(CURSOR)).unwrap().mode() & 0o777, 0o640);
     assert_eq!(home.backups(CURSOR), [OTHERS]);
     assert_eq!(home.backups_of(CURSOR).len(), 1);
 
     let again = home.install(&["cursor", "--api-key-file", &key_file], &[]).await;
-    assert!(succeeded(&again).contains("has this entry already"));
+    assert!(succeeded(&again).contains("already has this entry"));
     succeeded(&home.install(&["cursor", "--uninstall", "--yes"], &[]).await);
     assert_eq!(home.read(CURSOR), OTHERS);
     assert!(succeeded(&home.install(&["cursor", "--uninstall"], &[]).await).contains("has no entry \"verifa-mcp\""));
 }
 
 #[tokio::test]
-async fn a_file_that_is_broken_or_a_name_that_is_taken_stops_it() {
+async fn a_file_that_is_broken_or_a_name_that_is_taken_is_an_error() {
     let home = Home::new();
     let taken = r#"{"mcpServers": {"verifa-mcp": {"command": "npx", "args": ["other"]}}}"#;
-    for (text, fault) in [
-        ("{\n  \"mcpServers\": {\n    oops\n", "is left as it is: it is not JSON that can be read, at line 3"),
-        (
-            r#"{"mcpServers": {}, "mcpServers": {}}"#,
-            "it has \"mcpServers\" twice, of which only the last counts; correct",
-        ),
+    let twice = r#"{"mcpServers": {}, "mcpServers": {"verifa-mcp": {"command": "verifa-mcp"}}}"#;
+    for (text, error) in [
+        ("{\n  \"mcpServers\": {\n    oops\n", "was not changed: it is not valid JSON, at line 3; correct it first"),
+        (twice, "was not changed: the change would have no effect: most likely a key occurs twice"),
         (taken, "its entry \"verifa-mcp\" is another server's: it starts \"npx\""),
     ] {
         home.write(CURSOR, text);
         for arguments in [&["cursor", "--emulator", "--yes"][..], &["cursor", "--uninstall", "--yes"]] {
             let output = home.install(arguments, &[]).await;
             assert_eq!(output.status.code(), Some(1));
-            assert!(stderr(&output).contains(fault), "{}", stderr(&output));
+            assert!(stderr(&output).contains(error), "{}", stderr(&output));
         }
         assert_eq!(home.read(CURSOR), text);
     }
     fs::write(home.path(CURSOR), b"{\"a\": \"\xff\"}").unwrap();
     let output = home.install(&["cursor", "--emulator", "--yes"], &[]).await;
-    assert!(stderr(&output).contains("cannot be read (invalid data); nothing was changed"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("cannot be read (not UTF-8 text); nothing was changed"), "{}", stderr(&output));
 }
 
 #[tokio::test]
@@ -67,23 +65,12 @@ async fn a_link_stays_a_link() {
 }
 
 #[tokio::test]
-async fn uninstall_gives_back_the_bytes_from_before() {
-    const CODEX: &str = ".codex/config.toml";
-    const VSCODE: &str = ".config/Code/User/mcp.json";
+async fn uninstalling_removes_the_entry_and_nothing_else() {
     for (client, file, before) in [
-        ("cursor", CURSOR, "{}"),
-        ("cursor", CURSOR, "{\"theme\":\"dark\"}"),
-        ("cursor", CURSOR, "{\n    \"theme\": \"dark\",\n}\n"),
-        ("cursor", CURSOR, "{ \"mcpServers\": { \"a\": { \"command\": \"x\" }, } }\n"),
-        ("cursor", CURSOR, "\u{feff}{\r\n\t\"mcpServers\": {\r\n\t\t\"a\": {}\r\n\r\n\t}\r\n}"),
-        ("vscode", VSCODE, "{\n\t\"servers\": {},\n\t\"inputs\": []\n}"),
+        ("cursor", CURSOR, "{\n    \"mcpServers\": {},\n    \"theme\": \"dark\",\n}\n"),
+        ("cursor", CURSOR, "\u{feff}{\r\n\t\"mcpServers\": {\r\n\t\t\"a\": {}\r\n\t}\r\n}"),
+        ("vscode", VSCODE, "{\n\t// mine\n\t\"servers\": {\n\t\t\"other\": {}\n\t}\n}"),
         ("vscode", VSCODE, "{\n\t\"inputs\": [\n\t\t{ \"id\": \"mine\" }, // mine\n\t],\n\t\"servers\": {},\n}\n"),
-        (
-            "codex",
-            CODEX,
-            "\u{feff}# mine\r\nmodel = \"x\" # why\r\n\r\n[mcp_servers.a] # a\r\ncommand = 'x'\r\n# the end",
-        ),
-        ("codex", CODEX, "[mcp_servers]\na = { command = \"x\" }\r\n"),
     ] {
         let home = Home::new();
         home.write(file, before);
@@ -94,14 +81,39 @@ async fn uninstall_gives_back_the_bytes_from_before() {
         succeeded(&home.install(&second, &[]).await);
         let with_both = home.read(file);
         assert!(with_both.contains("verifa-mcp") && with_both.contains("verifa-second"), "{with_both}");
-        succeeded(&home.install(&[client, "--name", "verifa-second", "--uninstall", "--yes"], &[]).await);
-        succeeded(&home.install(&[client, "--uninstall", "--yes"], &[]).await);
+        for name in ["verifa-second", "verifa-mcp"] {
+            let output = home.install(&[client, "--name", name, "--uninstall", "--yes"], &[]).await;
+            assert!(succeeded(&output).contains("\nBackup: "), "{}", stdout(&output));
+        }
         assert_eq!(home.read(file), before);
+        assert_eq!(home.backups_of(file).len(), 4);
     }
 }
 
 #[tokio::test]
-async fn what_is_no_plain_file_is_refused_and_not_read() {
+async fn vs_code_prompts_for_the_key_and_its_file_is_edited() {
+    let home = Home::new();
+    home.command("code", "");
+    succeeded(&home.install(&["vscode", "--yes"], &[("VERIFA_API_KEY", SANDBOX_KEY)]).await);
+    let text = home.read(VSCODE);
+    assert!(text.contains("\"${input:verifa-mcp-key}\"") && text.contains("\"password\": true"), "{text}");
+    assert!(!text.contains(SANDBOX_KEY) && home.called().is_empty(), "{text}");
+}
+
+#[tokio::test]
+async fn a_lock_that_is_a_link_is_not_followed() {
+    let home = Home::new();
+    home.write(CURSOR, "{}");
+    symlink(home.path("elsewhere"), home.path(&format!("{CURSOR}.verifa-mcp.lock"))).unwrap();
+    let output = home.install(&["cursor", "--emulator", "--yes"], &[]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("mcp.json cannot be changed"), "{}", stderr(&output));
+    assert!(!home.path("elsewhere").exists());
+    assert_eq!(home.read(CURSOR), "{}");
+}
+
+#[tokio::test]
+async fn what_is_not_a_regular_file_is_an_error_and_not_read() {
     let home = Home::new();
     fs::create_dir_all(home.path(".cursor")).unwrap();
     let path = home.path(CURSOR);
@@ -115,8 +127,8 @@ async fn what_is_no_plain_file_is_refused_and_not_read() {
         for arguments in [&["cursor", "--emulator", "--yes"][..], &["cursor", "--uninstall", "--yes"]] {
             let output = home.install(arguments, &[]).await;
             assert_eq!(output.status.code(), Some(1));
-            let fault = format!("{} is not a plain file but a folder, a pipe, a device or the like", path.display());
-            assert!(stderr(&output).contains(&fault), "{made}: {}", stderr(&output));
+            let error = format!("{} cannot be read (not a regular file", path.display());
+            assert!(stderr(&output).contains(&error), "{made}: {}", stderr(&output));
         }
         if made != "folder" {
             fs::remove_file(&path).unwrap();
@@ -134,7 +146,11 @@ async fn a_write_that_fails_leaves_nothing_behind() {
         let mut command = program_on_a_full_disk(["install", "cursor", "--emulator", "--yes"]);
         let output = command.env("HOME", home.path("")).output().await.unwrap();
         assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-        assert!(stderr(&output).contains("cannot be changed (file too large); it is as it was"), "{}", stderr(&output));
+        assert!(
+            stderr(&output).contains("cannot be changed (file too large); its content is as before"),
+            "{}",
+            stderr(&output)
+        );
         assert!(!stdout(&output).contains("Backup"), "{}", stdout(&output));
         assert_eq!(home.read(CURSOR), before);
         assert_eq!(home.backups(CURSOR), [""; 0]);

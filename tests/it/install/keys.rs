@@ -1,14 +1,14 @@
-//! Where the key comes from, which settings go along, and two accounts side by side.
+//! Where the key comes from, which settings are included, and two accounts.
 
 use std::{
     fs,
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::Path,
 };
 
 use serde_json::{Value, json};
 
-use super::{CURSOR, Home, entries, succeeded};
+use super::{CURSOR, Home, does, entries, succeeded};
 use crate::program::{Client, SANDBOX_KEY, program, stderr, stdout};
 
 const LIVE_KEY: &str = "vk_live_integrationtests";
@@ -26,7 +26,7 @@ async fn titles_of(entry: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn two_accounts_stand_side_by_side_and_cannot_be_taken_for_each_other() {
+async fn two_accounts_have_two_entries_that_cannot_be_confused() {
     let home = Home::new();
     let (sandbox, live) = (home.key_file("sandbox.key", SANDBOX_KEY), home.key_file("live.key", LIVE_KEY));
     for (name, key_file) in [("verifa-sandbox", &sandbox), ("verifa-live", &live)] {
@@ -35,7 +35,7 @@ async fn two_accounts_stand_side_by_side_and_cannot_be_taken_for_each_other() {
         assert_eq!(stderr(&output), "");
     }
     let entries = entries(&home.read(CURSOR));
-    // A key that the client hands on from a shell is not a second one.
+    // A key that the client inherits from a shell is not a second one.
     assert_eq!(entries["verifa-live"]["env"]["VERIFA_API_KEY"], "");
     for (name, environment) in [("verifa-sandbox", " (sandbox)"), ("verifa-live", " (live)")] {
         let titles = titles_of(&entries[name]).await;
@@ -43,10 +43,10 @@ async fn two_accounts_stand_side_by_side_and_cannot_be_taken_for_each_other() {
     }
 
     let mixed = home.install(&["cursor", "--name", "verifa-live", "--api-key-file", &sandbox, "--print"], &[]).await;
-    assert!(stderr(&mixed).contains("the name verifa-live says otherwise, but the key is a sandbox key"));
+    assert!(stderr(&mixed).contains("the name is verifa-live, but the key is a sandbox key"));
     let delivery = ["cursor", "--name", "verifa-delivery", "--api-key-file", &sandbox, "--print"];
     assert_eq!(stderr(&home.install(&delivery, &[]).await), "");
-    // Another key in the file of the first is noticed when the client starts the server.
+    // A key of the other environment in the first file is noticed when the client starts the server.
     home.key_file("sandbox.key", LIVE_KEY);
     let settings: Vec<_> = entries["verifa-sandbox"]["env"].as_object().unwrap().iter().collect();
     let started = program(["stdio"]).envs(settings.iter().map(|it| (it.0, it.1.as_str().unwrap()))).output().await;
@@ -54,49 +54,74 @@ async fn two_accounts_stand_side_by_side_and_cannot_be_taken_for_each_other() {
 }
 
 #[tokio::test]
-async fn a_key_is_written_in_clear_only_when_told_and_shown_never() {
+async fn a_key_is_written_in_plain_text_only_if_asked_for_and_never_shown() {
     let home = Home::new();
     let key = [("VERIFA_API_KEY", LIVE_KEY)];
     let refused = home.install(&["claude-desktop", "--yes"], &key).await;
     assert_eq!(refused.status.code(), Some(2));
-    for choice in ["--api-key-file", "--emulator", "--key-in-clear"] {
+    for choice in ["--api-key-file", "--emulator", "--plaintext-key"] {
         assert!(stderr(&refused).contains(choice), "{}", stderr(&refused));
     }
     assert!(!home.path(".config").exists());
 
-    let told = home.install(&["claude-desktop", "--key-in-clear", "--yes"], &key).await;
-    let said = succeeded(&told);
-    assert!(said.contains("+         \"VERIFA_API_KEY\": \"vk_live_…\","), "{said}");
-    assert!(!said.contains(LIVE_KEY) && !stderr(&told).contains(LIVE_KEY));
+    let output = home.install(&["claude-desktop", "--plaintext-key", "--yes"], &key).await;
+    let said = succeeded(&output);
+    assert!(said.contains("        \"VERIFA_API_KEY\": \"vk_live_…\","), "{said}");
+    assert!(!said.contains(LIVE_KEY) && !stderr(&output).contains(LIVE_KEY));
     let file = ".config/Claude/claude_desktop_config.json";
     assert_eq!(entries(&home.read(file))["verifa-mcp"]["env"]["VERIFA_API_KEY"], LIVE_KEY);
     assert_eq!(fs::metadata(home.path(file)).unwrap().mode() & 0o777, 0o600);
     let removed = home.install(&["claude-desktop", "--uninstall", "--yes"], &[]).await;
     assert!(!succeeded(&removed).contains(LIVE_KEY));
-    assert!(stdout(&removed).contains("The backup holds a key in clear"), "{}", stdout(&removed));
+    assert!(stdout(&removed).contains("The backup contains a key in plain text"), "{}", stdout(&removed));
 
-    home.command("codex", "");
-    succeeded(&home.install(&["codex", "--key-in-clear", "--yes"], &key).await);
+    for (client, command) in [("claude-code", "claude"), ("codex", "codex")] {
+        home.command(command, does(command));
+        let refused = home.install(&[client, "--plaintext-key", "--yes"], &key).await;
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(stderr(&refused).contains("other users of this computer can read"), "{}", stderr(&refused));
+    }
     assert!(home.called().is_empty());
-    assert!(home.read(".codex/config.toml").contains(LIVE_KEY));
-    home.command("claude", "");
-    let refused = home.install(&["claude-code", "--key-in-clear", "--yes"], &key).await;
-    assert_eq!(refused.status.code(), Some(1));
-    assert!(stderr(&refused).contains("other users of this computer can read"), "{}", stderr(&refused));
-    assert!(home.called().is_empty());
+    // The flag's old name.
+    succeeded(&home.install(&["cursor", "--key-in-clear", "--print"], &key).await);
+}
+
+#[tokio::test]
+async fn a_file_that_others_can_read_becomes_private_when_a_key_is_written_into_it() {
+    const PRIVATE: &str = "only you will be able to read it (mode 0600)";
+    let home = Home::new();
+    let mode = || fs::metadata(home.path(CURSOR)).unwrap().mode() & 0o777;
+    home.write("dotfiles/mcp.json", "{}\n");
+    fs::create_dir(home.path(".cursor")).unwrap();
+    symlink(home.path("dotfiles/mcp.json"), home.path(CURSOR)).unwrap();
+    let key = [("VERIFA_API_KEY", LIVE_KEY)];
+    // The second time the entry is there already.
+    for open in [0o644, 0o640, 0o604] {
+        fs::set_permissions(home.path(CURSOR), fs::Permissions::from_mode(open)).unwrap();
+        assert!(!succeeded(&home.install(&["cursor", "--emulator", "--print"], &key).await).contains(PRIVATE));
+        let printed = home.install(&["cursor", "--plaintext-key", "--print"], &key).await;
+        assert!(succeeded(&printed).contains(PRIVATE), "{}", stdout(&printed));
+        assert_eq!(mode(), open);
+        let output = home.install(&["cursor", "--plaintext-key", "--yes"], &key).await;
+        assert!(succeeded(&output).contains(PRIVATE), "{}", stdout(&output));
+        assert_eq!(mode(), 0o600);
+    }
+    assert!(home.path(CURSOR).is_symlink());
+    let again = home.install(&["cursor", "--plaintext-key", "--yes"], &key).await;
+    assert!(succeeded(&again).contains("already has this entry") && !stdout(&again).contains(PRIVATE));
 }
 
 #[tokio::test]
 async fn a_key_file_must_hold_a_key_that_others_cannot_read() {
     let home = Home::new();
-    for (key_file, fault) in [
+    for (key_file, error) in [
         ("missing", "cannot be read"),
         (&home.key_file("empty", ""), "is empty"),
         (&home.key_file("publishable", "vk_pub_x"), "publishable key"),
     ] {
         let output = home.install(&["cursor", "--api-key-file", key_file, "--yes"], &[]).await;
         assert_eq!(output.status.code(), Some(2), "{key_file}");
-        assert!(stderr(&output).contains(fault), "{}", stderr(&output));
+        assert!(stderr(&output).contains(error), "{}", stderr(&output));
     }
     assert!(!home.path(CURSOR).exists());
     home.write("an open key", SANDBOX_KEY);
@@ -113,7 +138,7 @@ async fn a_key_file_must_hold_a_key_that_others_cannot_read() {
 }
 
 #[tokio::test]
-async fn the_settings_go_along() {
+async fn the_settings_are_included() {
     let home = Home::new();
     home.key_file("key", SANDBOX_KEY);
     let flags = ["cursor", "--api-key-file", "key", "--api-url", "http://127.0.0.1:1", "--audit-log", "audit", "--yes"];

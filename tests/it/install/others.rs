@@ -1,13 +1,15 @@
-//! What others keep in a client's configuration is not shown and not lost: other servers' secrets, what the owner has set in
+//! What others keep in a client's configuration is neither shown nor lost: other servers' secrets, what the user added to
 //! the entry, what another run or the client's own command does at the same time.
+
+use std::fs;
 
 use serde_json::json;
 
-use super::{CLAUDE, CURSOR, Home, entries, succeeded};
+use super::{CLAUDE, CURSOR, Home, VSCODE, entries, succeeded};
 use crate::program::{SANDBOX_KEY, stderr, stdout};
 
-/// Every text in which somebody's secrets stand beside an entry, and for which client.
-const WITH_SECRETS: [(&str, &str, &str); 10] = [
+/// Configurations with secrets next to the entry or in it.
+const WITH_SECRETS: [(&str, &str, &str); 8] = [
     ("cursor", CURSOR, r#"{"mcpServers":{"gh":{"command":"gh","env":{"TOKEN":"SECRET"}}}}"#),
     ("cursor", CURSOR, "{\n  \"mcpServers\": {\n    \"gh\": {\"env\": {\"TOKEN\": \"SECRET\"}}\n  }\n}\n"),
     ("cursor", CURSOR, "{\n  \"token\": \"SECRET\"\n}\n"),
@@ -17,17 +19,11 @@ const WITH_SECRETS: [(&str, &str, &str); 10] = [
         "{\n  \"mcpServers\": {\n    \"gh\": {\"args\": [\n      \"SECRET:a\",\n      \"SECRET=b\"\n    ]}\n  }\n}",
     ),
     ("cursor", CURSOR, "// SECRET: a\n{\"a\": [\"SECRET=\"]} // SECRET = b"),
-    ("vscode", ".config/Code/User/mcp.json", r#"{"inputs":[{"id":"SECRET"}],"servers":{"gh":{"env":{"T":"SECRET"}}}}"#),
-    ("codex", ".codex/config.toml", "mcp_servers = { gh = { command = \"gh\", env = { TOKEN = \"SECRET\" } } }\n"),
+    ("vscode", VSCODE, r#"{"inputs":[{"id":"SECRET"}],"servers":{"gh":{"env":{"T":"SECRET"}}}}"#),
     (
-        "codex",
-        ".codex/config.toml",
-        "[mcp_servers.gh]\nargs = [\n  \"a=SECRET\",\n  \"SECRET=b\"\n]\ntoken = \"SECRET\"",
-    ),
-    (
-        "codex",
-        ".codex/config.toml",
-        "[mcp_servers.verifa-mcp]\ncommand = \"verifa-mcp\"\nargs = [\"SECRET\"]\nenv = { TOKEN = \"SECRET\" }",
+        "claude-code",
+        ".claude.json",
+        r#"{"mcpServers":{"verifa-mcp":{"command":"verifa-mcp","args":["--a=SECRET"],"env":{"TOKEN":"SECRET"}}}}"#,
     ),
     (
         "cursor",
@@ -41,6 +37,7 @@ async fn nothing_is_shown_of_what_others_keep_in_the_file() {
     for (client, file, text) in WITH_SECRETS {
         let home = Home::new();
         let key_file = home.key_file("key", SANDBOX_KEY);
+        home.command("claude", CLAUDE);
         home.write(file, text);
         for arguments in [
             &[client, "--emulator", "--print"][..],
@@ -58,28 +55,32 @@ async fn nothing_is_shown_of_what_others_keep_in_the_file() {
 }
 
 #[tokio::test]
-async fn a_renewed_entry_keeps_its_owners_variables_and_shows_none() {
+async fn a_replaced_entry_keeps_the_users_fields_only_in_a_file_that_is_edited() {
     let home = Home::new();
     let key_file = home.key_file("key", SANDBOX_KEY);
     let env = json!({"VERIFA_MCP_READ_ONLY": "true", "HTTPS_PROXY": "http://SECRET", "VERIFA_ENV": "live"});
     let old = json!({"mcpServers": {"verifa-mcp": {"command": "verifa-mcp", "timeout": 7, "env": env}}}).to_string();
     home.command("claude", CLAUDE);
-    for (client, file) in [("cursor", CURSOR), ("claude-code", ".claude.json")] {
+    let new = json!({"VERIFA_API_KEY_FILE": key_file, "VERIFA_API_KEY": "", "VERIFA_ENV": "sandbox"});
+    let mut merged = json!({"VERIFA_MCP_READ_ONLY": "true", "HTTPS_PROXY": "http://SECRET"});
+    merged.as_object_mut().unwrap().extend(new.as_object().unwrap().clone());
+    for (client, file, env, timeout, said) in [
+        ("cursor", CURSOR, &merged, json!(7), "fields and variables of your own stay"),
+        ("claude-code", ".claude.json", &new, json!(null), "fields and variables that you added to it are lost"),
+    ] {
         home.write(file, &old);
         let output = home.install(&[client, "--api-key-file", &key_file, "--yes"], &[]).await;
-        assert!(!succeeded(&output).contains("SECRET"), "{}", stdout(&output));
-        assert!(stdout(&output).contains("-       \"command\": \"verifa-mcp\""), "{}", stdout(&output));
+        assert!(succeeded(&output).contains(said) && !stdout(&output).contains("SECRET"), "{}", stdout(&output));
         let entry = entries(&home.read(file))["verifa-mcp"].take();
-        let expected = json!({
-            "VERIFA_MCP_READ_ONLY": "true", "HTTPS_PROXY": "http://SECRET", "VERIFA_ENV": "sandbox",
-            "VERIFA_API_KEY_FILE": key_file, "VERIFA_API_KEY": "",
-        });
-        assert_eq!((&entry["env"], &entry["timeout"]), (&expected, &json!(7)), "{client}");
+        assert_eq!((&entry["env"], &entry["timeout"]), (env, &timeout), "{client}");
+        assert_eq!(fs::read_to_string(&home.backups_of(file)[0]).unwrap(), old);
+        let again = home.install(&[client, "--api-key-file", &key_file, "--yes"], &[]).await;
+        assert!(succeeded(&again).contains("already has this entry"), "{}", stdout(&again));
     }
 }
 
 #[tokio::test]
-async fn runs_at_the_same_time_lose_no_entry_that_they_say_is_in() {
+async fn concurrent_runs_lose_no_entry_that_they_report_as_added() {
     let home = Home::new();
     home.write(CURSOR, "{}\n");
     let names = ["a", "b", "c", "d", "e", "f", "g", "h"];

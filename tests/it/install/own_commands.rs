@@ -1,4 +1,4 @@
-//! The clients' own commands: when they are run, and what becomes of one that fails, does nothing or does not end.
+//! The clients' own commands: when they are run, and what happens if one fails, does nothing or does not end.
 
 use std::{
     env,
@@ -13,11 +13,11 @@ use tokio::{
     process::Child,
 };
 
-use super::{CLAUDE, CODE, CODEX, CURSOR, Home, entries, succeeded};
+use super::{CLAUDE, CODEX, CODEX_FILE, CURSOR, Home, succeeded};
 use crate::program::{SANDBOX_KEY, eventually, program, stderr, stdout};
 
 #[tokio::test]
-async fn clients_with_a_command_of_their_own_are_asked_through_it() {
+async fn clients_with_their_own_command_are_configured_through_it() {
     let home = Home::new();
     let key_file = home.key_file("key", SANDBOX_KEY);
     let executable = env!("CARGO_BIN_EXE_verifa-mcp");
@@ -36,11 +36,6 @@ async fn clients_with_a_command_of_their_own_are_asked_through_it() {
     let definition: Value = serde_json::from_str(definition).unwrap();
     let expected = json!({"type": "stdio", "command": executable, "args": ["stdio"], "env": environment});
     assert_eq!(definition, expected);
-
-    home.command("code", CODE);
-    let [_, flag, definition] = &install("vscode").await[..] else { panic!() };
-    assert_eq!(flag, "--add-mcp");
-    assert_eq!(serde_json::from_str::<Value>(definition).unwrap()["env"], environment);
 
     home.command("codex", CODEX);
     let key_file = format!("VERIFA_API_KEY_FILE={key_file}");
@@ -66,54 +61,90 @@ async fn clients_with_a_command_of_their_own_are_asked_through_it() {
     assert_eq!(home.called(), ["claude", "mcp", "remove", "--scope", "user", "verifa-mcp"]);
     assert_eq!(home.read(".claude.json"), "{}");
     assert_eq!(home.backups_of(".claude.json").len(), 2);
+
+    fs::remove_file(home.path("called")).unwrap();
+    let removed = home.install(&["codex", "--uninstall", "--yes"], &[]).await;
+    assert!(succeeded(&removed).contains("\nBackup: "), "{}", stdout(&removed));
+    assert_eq!(home.called(), ["codex", "mcp", "remove", "verifa-mcp"]);
+    let again = home.install(&["codex", "--uninstall", "--yes"], &[]).await;
+    assert!(succeeded(&again).contains("Codex has no entry \"verifa-mcp\""), "{}", stdout(&again));
 }
 
 #[tokio::test]
-async fn without_their_command_files_are_edited_but_never_claude_codes() {
+async fn without_their_command_nothing_is_changed_and_the_user_is_told_what_to_do() {
     let home = Home::new();
-    let output = home.install(&["claude-code", "--emulator", "--yes"], &[]).await;
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stdout(&output).contains("\n  claude mcp add-json --scope user verifa-mcp '{"), "{}", stdout(&output));
-    assert!(stderr(&output).contains("`claude` is not found"), "{}", stderr(&output));
+    home.write(CODEX_FILE, "# mine\n");
+    for arguments in [&["claude-code", "--emulator"][..], &["claude-code", "--emulator", "--yes"]] {
+        let output = home.install(arguments, &[]).await;
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stdout(&output).contains("\n  claude mcp add-json --scope user verifa-mcp '{"), "{}", stdout(&output));
+        assert!(stderr(&output).contains("`claude` is not on your PATH"), "{}", stderr(&output));
+    }
     assert!(!home.path(".claude.json").exists());
 
-    succeeded(&home.install(&["codex", "--emulator", "--yes"], &[]).await);
-    assert!(home.read(".codex/config.toml").starts_with("[mcp_servers.verifa-mcp]\ncommand = "));
-    // VS Code asks for the key itself, and its command would lose comments.
-    home.command("code", "");
-    let before = "{\n\t// mine\n\t\"servers\": {\n\t\t\"other\": {}\n\t}\n}";
-    let file = ".config/Code/User/mcp.json";
-    home.write(file, before);
-    succeeded(&home.install(&["vscode", "--yes"], &[("VERIFA_API_KEY", SANDBOX_KEY)]).await);
-    let text = home.read(file);
-    assert!(text.contains("\"${input:verifa-mcp-key}\"") && text.contains("\"password\": true"), "{text}");
-    assert!(text.starts_with("{\n\t// mine\n") && !text.contains(SANDBOX_KEY), "{text}");
-    let removed = home.install(&["vscode", "--uninstall", "--yes"], &[]).await;
-    assert!(succeeded(&removed).contains("-       \"id\": \"verifa-mcp-key\""), "{}", stdout(&removed));
-    assert_eq!(home.read(file), before);
+    let key_file = home.key_file("key", SANDBOX_KEY);
+    let output = home.install(&["codex", "--api-key-file", &key_file, "--yes"], &[]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("`codex` is not on your PATH"), "{}", stderr(&output));
+    let (first, block) = stdout(&output).split_once("\n\n").unwrap();
+    assert_eq!(first, format!("Add this to {}:", home.path(CODEX_FILE).display()));
+    let document: toml_edit::DocumentMut = block.parse().unwrap();
+    let entry = &document["mcp_servers"]["verifa-mcp"];
+    assert_eq!(entry["command"].as_str(), Some(env!("CARGO_BIN_EXE_verifa-mcp")));
+    assert_eq!(entry["env"]["VERIFA_API_KEY_FILE"].as_str(), Some(&key_file[..]));
+    let printed = home.install(&["codex", "--api-key-file", &key_file, "--print"], &[]).await;
+    assert_eq!(succeeded(&printed), stdout(&output));
+    let output = home.install(&["codex", "--uninstall", "--yes"], &[]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).starts_with("Remove [mcp_servers.verifa-mcp]"), "{}", stdout(&output));
+    assert_eq!(home.read(CODEX_FILE), "# mine\n");
+    assert_eq!(home.backups(CODEX_FILE), [""; 0]);
+}
+
+#[tokio::test]
+async fn codex_says_which_entry_is_there() {
+    let home = Home::new();
+    let executable = env!("CARGO_BIN_EXE_verifa-mcp");
+    let same =
+        json!({"type": "stdio", "command": executable, "args": ["stdio", "--emulator"], "env": null, "cwd": null});
+    let other = json!({"type": "streamable_http", "url": "https://mcp.example.com/SECRET"});
+    for (does, code, said) in [
+        (format!("echo '{}'", json!({"name": "verifa-mcp", "transport": same})), 0, "Codex already has this entry"),
+        (format!("echo '{same}'"), 0, "Codex already has this entry"),
+        (format!("echo '{}'", json!({"transport": other})), 1, "is another server's: it starts \"mcp.example.com\""),
+        ("echo 'Error: broken SECRET' >&2; exit 1".to_owned(), 1, "`codex mcp get verifa-mcp --json` failed; run it"),
+        ("echo SECRET".to_owned(), 1, "`codex mcp get verifa-mcp --json` failed; run it"),
+    ] {
+        home.command("codex", &does);
+        let output = home.install(&["codex", "--emulator", "--yes"], &[]).await;
+        let text = stdout(&output).to_owned() + stderr(&output);
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert!(text.contains(said) && !text.contains("SECRET"), "{text}");
+    }
     assert!(home.called().is_empty());
 }
 
 #[tokio::test]
-async fn a_command_that_fails_is_told() {
+async fn a_command_that_fails_is_reported() {
     let home = Home::new();
-    home.command("codex", "exit 3");
+    let fails = CODEX.replace("  add) ", "  add) exit 3; ");
+    home.command("codex", &fails);
     let output = home.install(&["codex", "--emulator", "--yes"], &[]).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("`codex` ended with exit status: 3"), "{}", stderr(&output));
     assert!(!stdout(&output).contains("configuration"));
 
-    home.write(".codex/config.toml", "model = \"x\"\n");
+    home.write(CODEX_FILE, "model = \"x\"\n");
     let output = home.install(&["codex", "--emulator", "--yes"], &[]).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(!stdout(&output).contains("Backup"), "{}", stdout(&output));
-    assert_eq!(home.backups(".codex/config.toml"), [""; 0]);
+    assert_eq!(home.backups(CODEX_FILE), [""; 0]);
 }
 
 #[tokio::test]
-async fn a_command_that_does_not_end_and_a_run_that_waits_for_its_turn_say_so() {
+async fn a_command_that_does_not_end_and_a_run_that_waits_for_another_say_so() {
     let home = Home::new();
-    home.command("codex", &format!("until [ -e \"$HOME/go\" ]; do sleep 0.1; done\n{CODEX}"));
+    home.command("codex", &format!("[ \"$2\" = get ] || until [ -e \"$HOME/go\" ]; do sleep 0.1; done\n{CODEX}"));
     let start = || {
         let mut command = program(["install", "codex", "--emulator", "--yes"]);
         let path = format!("{}:{}", home.path("bin").display(), env::var("PATH").unwrap());
@@ -130,63 +161,43 @@ async fn a_command_that_does_not_end_and_a_run_that_waits_for_its_turn_say_so() 
     })
     .await;
     let mut second = start();
-    assert_eq!(first_words(&mut first).await, "Waiting for `codex` to end; Ctrl-C gives it up.");
+    assert_eq!(first_words(&mut first).await, "Waiting for `codex` to end; Ctrl-C cancels.");
     let said = first_words(&mut second).await;
-    assert!(said.starts_with("Waiting for another `verifa-mcp install` to be done with /"), "{said}");
+    assert!(said.starts_with("Waiting for another `verifa-mcp install` that changes /"), "{said}");
     home.write("go", "");
     assert!(first.wait().await.unwrap().success());
-    // What the first has done is not what the second was to change.
+    // The first has changed what the second was asked to change.
     assert_eq!(second.wait().await.unwrap().code(), Some(1));
 }
 
 #[tokio::test]
-async fn codex_is_not_run_where_it_would_lose_what_others_wrote() {
+async fn the_backup_is_named_if_claude_removes_the_old_entry_and_rejects_the_new_one() {
     let home = Home::new();
-    home.command("codex", "exit 1");
-    for before in ["# mine\nmodel = \"x\"\n", "model = \"x\"\r\n", "\u{feff}model = \"x\"\n"] {
-        home.write(".codex/config.toml", before);
-        succeeded(&home.install(&["codex", "--emulator", "--yes"], &[]).await);
-        assert!(home.read(".codex/config.toml").starts_with(before));
-        succeeded(&home.install(&["codex", "--uninstall", "--yes"], &[]).await);
-        assert_eq!(home.read(".codex/config.toml"), before);
-    }
-    assert!(home.called().is_empty());
-}
-
-#[tokio::test]
-async fn an_entry_that_claude_took_out_and_could_not_renew_is_put_back_or_told_where_it_is() {
-    let home = Home::new();
-    let old = r#"{"mcpServers": {"verifa-mcp": {"command": "verifa-mcp", "env": {"TOKEN": "SECRET"}}}}"#;
-    // It refuses the new entry, which names its type, and takes the old one.
-    let picky = format!("case \"$6\" in *stdio*) exit 4 ;; esac\n{CLAUDE}");
-    home.command("claude", &picky);
-    home.write(".claude.json", old);
-    let output = home.install(&["claude-code", "--emulator", "--yes"], &[]).await;
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("nothing was changed: the old entry \"verifa-mcp\" is back: `claude` ended with"));
-    assert_eq!(entries(&home.read(".claude.json")), entries(old));
-
+    let before = r#"{"mcpServers": {"verifa-mcp": {"command": "verifa-mcp", "env": {"TOKEN": "SECRET"}}}}"#;
+    home.write(".claude.json", before);
     home.command("claude", &format!("[ \"$2\" = remove ] || exit 4\n{CLAUDE}"));
-    let before = home.read(".claude.json");
     let output = home.install(&["claude-code", "--emulator", "--yes"], &[]).await;
     assert_eq!(output.status.code(), Some(1));
     let said = stderr(&output);
-    assert!(said.contains("is out of") && said.contains("to have it back, copy it from"), "{said}");
-    let backup =
-        home.backups_of(".claude.json").into_iter().find(|path| said.contains(path.to_str().unwrap())).unwrap();
+    assert!(said.contains("was removed and no new one was added; to restore it, copy it from "), "{said}");
+    assert!(said.contains("`claude` ended with exit status: 4"), "{said}");
+    let [backup] = &home.backups_of(".claude.json")[..] else { panic!("one backup") };
+    assert!(said.contains(backup.to_str().unwrap()));
     assert_eq!(fs::read_to_string(backup).unwrap(), before);
     assert!(!said.contains("SECRET") && !stdout(&output).contains("SECRET"));
 }
 
 #[tokio::test]
-async fn a_command_that_ends_well_and_did_nothing_is_told() {
+async fn a_command_that_succeeds_and_does_nothing_is_reported() {
     let home = Home::new();
-    for (client, command) in [("claude-code", "claude"), ("vscode", "code"), ("codex", "codex")] {
-        home.command(command, "");
+    for (client, command, does) in
+        [("claude-code", "claude", ""), ("codex", "codex", &CODEX.replace("  add) ", "  add) exit 0; "))]
+    {
+        home.command(command, does);
         let output = home.install(&[client, "--emulator", "--yes"], &[]).await;
         assert_eq!(output.status.code(), Some(1), "{client}");
-        assert!(stderr(&output).contains("ended well, but \"verifa-mcp\" is not in "), "{}", stderr(&output));
-        assert!(!stdout(&output).contains("is in"), "{}", stdout(&output));
+        assert!(stderr(&output).contains("succeeded, but \"verifa-mcp\" is not in "), "{}", stderr(&output));
+        assert!(!stdout(&output).contains("was added"), "{}", stdout(&output));
     }
     home.write(".claude.json", r#"{"mcpServers": {"verifa-mcp": {"command": "verifa-mcp"}}}"#);
     let output = home.install(&["claude-code", "--uninstall", "--yes"], &[]).await;
@@ -196,11 +207,11 @@ async fn a_command_that_ends_well_and_did_nothing_is_told() {
 }
 
 #[tokio::test]
-async fn whoever_gives_up_between_two_commands_knows_where_the_entry_is() {
+async fn a_user_who_cancels_between_two_commands_knows_where_the_backup_is() {
     let home = Home::new();
     let old = r#"{"mcpServers": {"verifa-mcp": {"command": "verifa-mcp", "timeout": 7}}}"#;
     home.write(".claude.json", old);
-    // As Ctrl-C does while the new entry is on its way; SIGINT itself is ignored wherever the tests run in the background.
+    // As Ctrl-C does while the new entry is being added; SIGINT itself is ignored wherever the tests run in the background.
     home.command("claude", &format!("if [ \"$2\" = add-json ]; then kill $PPID; exit; fi\n{CLAUDE}"));
     let output = home.install(&["claude-code", "--emulator", "--yes"], &[]).await;
     assert_eq!(output.status.signal(), Some(15), "{}", stderr(&output));
@@ -211,12 +222,12 @@ async fn whoever_gives_up_between_two_commands_knows_where_the_entry_is() {
 }
 
 #[tokio::test]
-async fn a_link_that_a_command_replaces_by_a_file_is_a_change() {
+async fn a_command_that_replaces_a_link_by_a_file_has_changed_it() {
     let home = Home::new();
     home.write("dotfiles/config.toml", "model = \"x\"\n");
     fs::create_dir(home.path(".codex")).unwrap();
     symlink(home.path("dotfiles/config.toml"), home.path(".codex/config.toml")).unwrap();
-    home.command("codex", &format!("/bin/mv \"$HOME/.codex/config.toml\" \"$HOME/link\"\n{CODEX}"));
+    home.command("codex", &format!("[ \"$2\" = get ] || /bin/mv \"$HOME/.codex/config.toml\" \"$HOME/link\"\n{CODEX}"));
     let output = home.install(&["codex", "--emulator", "--yes"], &[]).await;
     assert!(succeeded(&output).contains("\nBackup: "), "{}", stdout(&output));
     assert!(!fs::symlink_metadata(home.path(".codex/config.toml")).unwrap().is_symlink());
@@ -224,24 +235,12 @@ async fn a_link_that_a_command_replaces_by_a_file_is_a_change() {
 }
 
 #[tokio::test]
-async fn what_this_program_put_into_codex_goes_to_the_byte_even_where_codex_could_take_it_out() {
-    let home = Home::new();
-    let before = "model = \"x\"\n\n\n";
-    home.write(".codex/config.toml", before);
-    succeeded(&home.install(&["codex", "--emulator", "--yes"], &[]).await);
-    home.command("codex", CODEX);
-    succeeded(&home.install(&["codex", "--uninstall", "--yes"], &[]).await);
-    assert_eq!(home.read(".codex/config.toml"), before);
-    assert!(home.called().is_empty());
-}
-
-#[tokio::test]
-async fn whoever_stops_listening_has_the_change_all_the_same() {
+async fn the_change_is_made_even_if_no_one_reads_the_output() {
     let home = Home::new();
     home.command("claude", CLAUDE);
     for (client, file) in [("cursor", CURSOR), ("claude-code", ".claude.json")] {
         let path = home.write(file, "{}");
-        // It waits for this lock between its announcement and the change.
+        // It waits for this lock between the announcement and the change.
         let lock = File::create(format!("{path}.verifa-mcp.lock")).unwrap();
         lock.lock().unwrap();
         let mut command = program(["install", client, "--emulator", "--yes"]);
