@@ -9,7 +9,7 @@ mod spec;
 
 use std::time::Instant;
 
-pub use caller::{Caller, Identity};
+pub use caller::{AccessToken, Caller, Identity};
 pub use permissions::Permissions;
 pub(crate) use spec::{Effect, OutcomePhrases, Phrases, ToolSpec};
 pub use spec::{Toolset, UnknownToolset};

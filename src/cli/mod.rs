@@ -12,7 +12,7 @@ mod process;
 mod resume;
 mod token;
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -94,7 +94,7 @@ impl Cli {
             }),
             Command::Http(http) => process::serve_many(settings, async |config| {
                 let config = with_emulator(config).await?;
-                http::run(config.read_http(&http)?, config).await
+                http::run(config.read_http(&http, |name| env::var_os(name))?, config).await
             }),
             Command::Resume(flags) => {
                 process::run_once(settings, async |config| resume::run(&flags, &with_emulator(config).await?).await)

@@ -30,7 +30,7 @@ use tracing::{Instrument, field::Empty};
 use self::instructions::instructions;
 use crate::{
     app,
-    call::Caller,
+    call::{Caller, ToolSpec},
     metrics::Metrics,
     prompts,
     tools::{self, ServerState},
@@ -51,6 +51,17 @@ pub struct Server {
 /// The id of an HTTP request in logs, in its response and in its errors.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(pub(crate) String);
+
+/// Where a call notes the tool for which the scopes of its caller's token do not suffice, so that the HTTP response can ask
+/// for more.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MissingScope(Arc<OnceLock<&'static ToolSpec>>);
+
+impl MissingScope {
+    pub(crate) fn tool(&self) -> Option<&'static ToolSpec> {
+        self.0.get().copied()
+    }
+}
 
 impl Server {
     /// A server that sends calls for `caller`, if a request names no other. One that uses a configured key

@@ -14,12 +14,12 @@ use rmcp::{
 use tokio::sync::mpsc;
 
 use super::{
-    RequestId, Server,
+    MissingScope, RequestId, Server,
     confirmation::{Confirmed, Reply, confirm},
     of_request,
 };
 use crate::{
-    tools::{Entry, Prepared, ReadyCall, ToolError},
+    tools::{Entry, NotSent, Prepared, ReadyCall, ToolError},
     verifa::Retry,
 };
 
@@ -65,7 +65,12 @@ impl Server {
     ) -> Result<Confirmed<'a>, ToolError> {
         let reply = Reply::take(&mut request);
         let arguments = request.arguments.unwrap_or_default();
-        match (tool.prepare)(arguments, &self.state, self.caller(context), started)? {
+        let prepared = (tool.prepare)(arguments, &self.state, self.caller(context), started);
+        if let (Err(NotSent::MissingScope(_)), Some(missing)) = (&prepared, of_request::<MissingScope>(context)) {
+            // A call notes it once.
+            let _ = missing.0.set(tool.spec);
+        }
+        match prepared? {
             Prepared::Ready(call) => Ok(Confirmed::Yes(call)),
             // Boxed: it is large, and most calls do without.
             Prepared::Unconfirmed(call) => Ok(Box::pin(confirm(call, &reply, context, &self.stop)).await?),

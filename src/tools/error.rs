@@ -22,6 +22,9 @@ pub(crate) enum NotSent {
     InvalidArguments(Vec<String>),
     #[error("not allowed")]
     NotAllowed,
+    /// The caller's access token does not include it.
+    #[error("no scope {0}")]
+    MissingScope(&'static str),
     #[error("no API key")]
     NoApiKey,
     #[error("not confirmed: {0}")]
@@ -99,6 +102,7 @@ impl NotSent {
         match self {
             Self::InvalidArguments(_) => "invalid_arguments",
             Self::NotAllowed => "not_allowed",
+            Self::MissingScope(_) => "missing_scope",
             Self::NoApiKey => "no_key",
             Self::NotConfirmed(why) => why.label(),
             Self::AuditStart(_) => "not_audited",

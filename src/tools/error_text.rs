@@ -31,6 +31,10 @@ pub(super) fn not_sent(error: &NotSent) -> String {
              of this MCP server or in the URL in your MCP client. Do not retry until that is changed."
                 .to_owned()
         }
+        NotSent::MissingScope(scope) => format!(
+            "This tool needs the scope {scope}, which your access token does not include, so nothing was sent to Verifa. \
+             The user must reconnect to this server in their MCP client and allow it. Do not retry until then."
+        ),
         NotSent::NoApiKey => "No Verifa API key is configured, so nothing was sent to Verifa. The operator of this MCP \
             server must set VERIFA_API_KEY (or VERIFA_API_KEY_FILE) to the organization's secret key, vk_sandbox_… or \
             vk_live_…, and restart the server. Do not retry until then."

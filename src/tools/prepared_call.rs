@@ -88,6 +88,9 @@ fn read<'a, T: Tool<Output: Into<R>>, R: 'static>(
     caller: &'a Caller,
     started: Instant,
 ) -> Result<Prepared<'a, R>, NotSent> {
+    if caller.lacks_scope_for(T::SPEC) {
+        return Err(NotSent::MissingScope(T::SPEC.toolset.oauth_scope()));
+    }
     if !caller.permissions.allows(T::SPEC) {
         return Err(NotSent::NotAllowed);
     }

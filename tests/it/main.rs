@@ -26,6 +26,7 @@ mod http_status;
 mod install;
 mod lookup;
 mod modules;
+mod oauth;
 mod one_time_link;
 mod pages;
 mod program;

@@ -6,7 +6,10 @@ use std::time::Instant;
 
 use axum::http::{HeaderMap, HeaderName, Method};
 
-use crate::{metrics::Metrics, untrusted::SECRET_PREFIXES};
+use crate::{
+    metrics::Metrics,
+    untrusted::{JWT_PREFIX, SECRET_PREFIXES},
+};
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -55,7 +58,7 @@ fn known_method(method: &Method) -> &'static str {
 /// The client's own ID if it is harmless, so that one ID follows a request through all logs; otherwise a new one.
 pub(super) fn request_id(headers: &HeaderMap) -> String {
     let harmless = |id: &&str| {
-        let secret = SECRET_PREFIXES.iter().any(|prefix| id.contains(prefix));
+        let secret = SECRET_PREFIXES.iter().chain([&JWT_PREFIX]).any(|prefix| id.contains(prefix));
         let safe = id.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-'));
         safe && !secret && (1..=64).contains(&id.len())
     };

@@ -16,12 +16,15 @@ pub mod routes;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use axum::http::Request;
+use futures_util::FutureExt;
+use hyper::body::Incoming;
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
 };
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::{Layer, service_fn};
+use tower::{Layer, ServiceExt, service_fn};
 
 use self::{auth::Authenticator, classic_sse::StreamRegistry, connections::Connections, limits::CallerLimiter};
 use crate::{
@@ -126,8 +129,17 @@ impl HttpServer {
             let state = state.clone();
             service_fn(move |request| routes::handle(state.clone(), routes.clone(), request))
         };
-        let cors = access_control::cors(state.config.allowed_origins.clone());
-        let main = cors.layer(service(routes::of_main_listener(&state.config)));
+        let routes = routes::of_main_listener(&state.config);
+        let open = service(routes.clone());
+        let with_cors = access_control::cors(state.config.allowed_origins.clone()).layer(open.clone());
+        let main_state = state.clone();
+        let main = service_fn(move |request: Request<Incoming>| {
+            // What is open to every origin says so itself.
+            match routes::is_open(&routes, request.uri().path(), &main_state.config) {
+                true => open.clone().oneshot(request).left_future(),
+                false => with_cors.clone().oneshot(request).right_future(),
+            }
+        });
 
         let connections = Connections::new(state.config.max_connections, stopping.clone());
         let mut accepting: Vec<_> = self

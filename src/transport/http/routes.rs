@@ -16,27 +16,34 @@ use super::{
     HttpConfig, HttpState,
     access_control::{check_host, check_origin},
     access_log::{AccessLine, REQUEST_ID, request_id},
+    auth::{AuthError, oauth::WELL_KNOWN},
     classic_sse,
     error_response::error_response,
     health,
     rejection::RequestRejection,
 };
-use crate::{call::Caller, server::RequestId};
+use crate::{
+    call::Caller,
+    server::{MissingScope, RequestId},
+};
 
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 const GET: &[Method] = &[Method::GET];
 const GET_HEAD: &[Method] = &[Method::GET, Method::HEAD];
+const GET_HEAD_OPTIONS: &[Method] = &[Method::GET, Method::HEAD, Method::OPTIONS];
 const POST: &[Method] = &[Method::POST];
 
 /// The routes of the main listeners. `/mcp`, which nearly every request is for, is first.
-const ROUTES: [Route; 6] = [
+const ROUTES: [Route; 8] = [
     Route::closed("/mcp", POST, CallerHandler::Mcp),
     Route::closed("/sse", GET, CallerHandler::OpenStream),
     Route::closed("/messages", POST, CallerHandler::ReceiveMessage),
     Route::probe("/healthz", GET_HEAD, PublicHandler::Alive),
     Route::probe("/readyz", GET_HEAD, PublicHandler::Ready),
     Route::public("/metrics", GET_HEAD, PublicHandler::Metrics),
+    Route::open("/.well-known/oauth-protected-resource", GET_HEAD_OPTIONS, PublicHandler::OAuthMetadata),
+    Route::open("/.well-known/oauth-protected-resource/mcp", GET_HEAD_OPTIONS, PublicHandler::OAuthMetadata),
 ];
 
 /// The routes of a listener for metrics alone, which scrapers reach under any name.
@@ -60,6 +67,8 @@ enum Access {
     Caller(CallerHandler),
     /// Everyone, if `Host` and `Origin` are allowed.
     Public(PublicHandler),
+    /// Everyone, web pages of every origin too.
+    Open(PublicHandler),
     /// Everyone, with any `Host`, also while the server stops: probes use whatever address they found.
     Probe(PublicHandler),
 }
@@ -76,6 +85,7 @@ enum PublicHandler {
     Alive,
     Ready,
     Metrics,
+    OAuthMetadata,
 }
 
 impl Route {
@@ -87,6 +97,10 @@ impl Route {
         Self { path, methods, access: Access::Public(handler) }
     }
 
+    const fn open(path: &'static str, methods: &'static [Method], handler: PublicHandler) -> Self {
+        Self { path, methods, access: Access::Open(handler) }
+    }
+
     const fn probe(path: &'static str, methods: &'static [Method], handler: PublicHandler) -> Self {
         Self { path, methods, access: Access::Probe(handler) }
     }
@@ -95,9 +109,24 @@ impl Route {
         match self.access {
             Access::Caller(CallerHandler::OpenStream | CallerHandler::ReceiveMessage) => config.classic_sse,
             Access::Public(PublicHandler::Metrics) => config.has_metrics_beside_mcp(),
-            Access::Caller(_) | Access::Public(_) | Access::Probe(_) => true,
+            Access::Open(PublicHandler::OAuthMetadata) => config.auth.oauth().is_some(),
+            Access::Caller(_) | Access::Public(_) | Access::Open(_) | Access::Probe(_) => true,
         }
     }
+}
+
+/// The route of a path, with or without a slash at its end: users paste both, and a redirect would lose `Authorization`.
+fn find<'a>(routes: &'a [Route], path: &str, config: &HttpConfig) -> Option<&'a Route> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let has_path = |route: &&Route| route.path == path;
+    // The metadata's address depends on the public URL's path.
+    let is_metadata = || config.auth.oauth().is_some_and(|oauth| oauth.is_metadata_path(path));
+    routes.iter().find(has_path).or_else(|| routes.iter().find(|route| is_metadata() && route.path == WELL_KNOWN))
+}
+
+/// Whether web pages of every origin may send a request.
+pub(super) fn is_open(routes: &[Route], path: &str, config: &HttpConfig) -> bool {
+    find(routes, path, config).is_some_and(|route| matches!(route.access, Access::Open(_)))
 }
 
 /// Path, methods and publicness of every route, for the test that walks the table.
@@ -120,7 +149,7 @@ pub(super) async fn handle(
     routes: Arc<[Route]>,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
-    let route = routes.iter().find(|route| route.path == request.uri().path());
+    let route = find(&routes, request.uri().path(), &state.config);
     let id = request_id(request.headers());
     let mut line = AccessLine::new(&state.metrics, request.method(), route.map_or("other", |route| route.path), &id);
     let mut response = match respond(&state, route, request, &mut line).await {
@@ -149,7 +178,9 @@ async fn respond(
             return Err(RequestRejection::Stopping);
         }
         check_host(headers, request.uri(), &config.allowed_hosts)?;
-        check_origin(headers, &config.allowed_origins)?;
+        if !route.is_some_and(|route| matches!(route.access, Access::Open(_))) {
+            check_origin(headers, &config.allowed_origins)?;
+        }
     }
     let route = route.ok_or(RequestRejection::NotFound)?;
     let check_method = || {
@@ -157,12 +188,16 @@ async fn respond(
         is_allowed.then_some(()).ok_or(RequestRejection::Method(route.methods))
     };
     match route.access {
-        Access::Public(handler) | Access::Probe(handler) => {
+        Access::Public(handler) | Access::Open(handler) | Access::Probe(handler) => {
             check_method()?;
             Ok(match handler {
                 PublicHandler::Alive => health::alive(),
-                PublicHandler::Ready => health::ready(state.stopping.is_cancelled()),
+                PublicHandler::Ready => health::ready(state.stopping.is_cancelled(), config.auth.is_ready()),
                 PublicHandler::Metrics => health::metrics(&state.metrics),
+                PublicHandler::OAuthMetadata => match config.auth.oauth() {
+                    Some(oauth) => oauth.metadata(request.method()),
+                    None => return Err(RequestRejection::NotFound),
+                },
             })
         }
         Access::Caller(handler) => {
@@ -189,8 +224,15 @@ async fn handle_for(
             // Held until the call has ended: it travels with the request.
             let permit = state.calls.try_acquire(&caller)?;
             request.extensions_mut().insert(Arc::new(permit));
-            request.extensions_mut().insert(caller);
-            Ok(state.mcp.handle(request).await.map(Body::new))
+            let missing_scope = MissingScope::default();
+            request.extensions_mut().insert(missing_scope.clone());
+            request.extensions_mut().insert(caller.clone());
+            let response = state.mcp.handle(request).await.map(Body::new);
+            // In JSON mode no part of a response is sent before the call has ended.
+            match (state.config.auth.oauth(), missing_scope.tool()) {
+                (Some(oauth), Some(tool)) => Err(AuthError::from(oauth.insufficient_scope(&caller, tool)).into()),
+                _ => Ok(response),
+            }
         }
         CallerHandler::OpenStream => Ok(classic_sse::open(state, caller)),
         CallerHandler::ReceiveMessage => classic_sse::receive(state, caller, request).await,

@@ -1,12 +1,11 @@
 //! Authentication: reads a request's credentials and returns its caller, or why it has none.
 //!
 //! Nothing is kept between requests, and a configured key is never lent to a caller who brings none. Error texts are for
-//! the person who configures the client; they never repeat credentials. `api_key` and `token` are the modes that read
-//! credentials, `query` is what a client's URL may narrow.
+//! the person who configures the client; they never repeat credentials. `api_key`, `token` and `oauth` are the modes that
+//! read credentials, `query` is what a client's URL may narrow.
 
 mod api_key;
-#[cfg_attr(not(test), expect(dead_code, reason = "no mode uses it yet"))]
-mod oauth;
+pub(crate) mod oauth;
 mod query;
 mod token;
 
@@ -18,8 +17,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use self::oauth::{OAuth, OAuthRejection};
 pub(super) use self::query::QueryError;
-use super::error_response::error_response;
+use super::error_response::{error_response, retryable_error};
 use crate::{
     call::{Caller, Permissions},
     tokens::Tokens,
@@ -33,6 +33,8 @@ pub(crate) enum AuthMode {
     None,
     ApiKey,
     Token,
+    #[strum(serialize = "oauth")]
+    OAuth,
 }
 
 impl AuthMode {
@@ -58,6 +60,8 @@ pub(crate) enum Authenticator {
     ApiKey,
     /// The tokens, and the key that calls are made with.
     Token(Box<Tokens>, ApiKey),
+    /// What tokens are verified with, and the key that calls are made with.
+    OAuth(Box<OAuth>, ApiKey),
 }
 
 impl Authenticator {
@@ -72,10 +76,24 @@ impl Authenticator {
             Self::None(caller) => caller.clone(),
             Self::ApiKey => api_key::authenticate(credentials(headers)?)?,
             Self::Token(tokens, key) => token::authenticate(tokens, key, credentials(headers)?)?,
+            Self::OAuth(oauth, key) => oauth.authenticate(headers, query, key).await?,
         };
         let requested = query::permissions(query.unwrap_or_default())?;
-        caller.permissions = caller.permissions.intersection(allowed).intersection(&requested);
+        let allowed = allowed.intersection(&requested);
+        caller.permissions = caller.permissions.intersection(&allowed);
+        if let Some(token) = &mut caller.access_token {
+            token.with_every_scope = allowed;
+        }
         Ok(caller)
+    }
+
+    pub(crate) fn oauth(&self) -> Option<&OAuth> {
+        if let Self::OAuth(oauth, _) = self { Some(oauth) } else { None }
+    }
+
+    /// Whether callers can be authenticated, which may need an authorization server.
+    pub(super) fn is_ready(&self) -> bool {
+        self.oauth().is_none_or(OAuth::is_ready)
     }
 }
 
@@ -127,6 +145,8 @@ pub(super) enum AuthError {
     OtherStream,
     #[error(transparent)]
     Query(#[from] QueryError),
+    #[error(transparent)]
+    OAuth(#[from] OAuthRejection),
 }
 
 impl AuthError {
@@ -139,19 +159,27 @@ impl AuthError {
             | Self::MissingToken
             | Self::UnknownToken
             | Self::OtherStream => StatusCode::UNAUTHORIZED,
+            Self::OAuth(rejection) => rejection.status,
         }
     }
 
-    /// The value of `WWW-Authenticate`. Without `resource_metadata`, which clients take as an invitation to OAuth
+    /// The value of `WWW-Authenticate`. Without OAuth it has no `resource_metadata`, which clients take as an invitation to
     /// discovery.
     fn challenge(&self) -> Option<HeaderValue> {
-        (self.status() == StatusCode::UNAUTHORIZED).then(|| HeaderValue::from_static("Bearer"))
+        match self {
+            Self::OAuth(rejection) => rejection.challenge.as_deref().and_then(|text| HeaderValue::from_str(text).ok()),
+            _ => (self.status() == StatusCode::UNAUTHORIZED).then(|| HeaderValue::from_static("Bearer")),
+        }
     }
 }
 
 impl IntoResponse for AuthError {
     fn into_response(self) -> Response {
-        let mut response = error_response(self.status(), &self.to_string());
+        let (status, text) = (self.status(), self.to_string());
+        let mut response = match status {
+            StatusCode::SERVICE_UNAVAILABLE => retryable_error(status, 10, &text),
+            _ => error_response(status, &text),
+        };
         if let Some(challenge) = self.challenge() {
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }

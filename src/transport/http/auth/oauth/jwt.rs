@@ -56,15 +56,17 @@ struct Issuer {
     iss: Option<Value>,
 }
 
-/// Checks what every token must fulfill, opaque ones too.
+/// Checks what every token must fulfill, opaque ones too (RFC 6750, section 2.1).
 pub(super) fn check_shape(token: &str) -> Result<(), InvalidToken> {
-    if ["vk_", "vmt_"].iter().any(|prefix| token.starts_with(prefix)) {
+    if ["vk_", "vmt_"].iter().any(|prefix| token.get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix)))
+    {
         return Err(InvalidToken::StaticCredentials);
     }
     if token.len() > MAX_LENGTH {
         return Err(InvalidToken::TooLong);
     }
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let is_allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
     if token.bytes().all(is_allowed) { Ok(()) } else { Err(InvalidToken::Malformed) }
 }
 
