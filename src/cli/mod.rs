@@ -61,7 +61,7 @@ enum Command {
     /// Speak MCP over stdin and stdout (the default)
     Stdio,
     /// Speak MCP over HTTP, for teams and for clients that need a URL
-    Http(HttpSettings),
+    Http(Box<HttpSettings>),
     /// Resume one session and print its new link, expiry and QR code
     Resume(Resume),
     /// Check the key, the connection and the clock, without changing anything

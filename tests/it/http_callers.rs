@@ -96,7 +96,7 @@ async fn what_would_lend_a_key_to_a_network_does_not_start() {
         (&["--auth", "token", "--tokens-file", "/nonexistent"], &[], "set VERIFA_API_KEY"),
         (&["--auth", "token"], &[key], "verifa-mcp token new"),
         (&["--auth", "token", "--tokens-file", "/nonexistent/tokens"], &[key], "verifa-mcp token new"),
-        (&["--auth", "oauth"], &[key], "must be one of none, api-key, token"),
+        (&["--auth", "basic"], &[key], "must be one of none, api-key, token, oauth"),
         (&["--listen", "nonsense"], &[], "must be an address and a port"),
         (&["--allowed-host", "a b"], &[], "must be a host name"),
         (&["--allowed-origin", "app.example.com"], &[], "must be an origin"),

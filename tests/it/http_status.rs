@@ -131,7 +131,7 @@ async fn a_request_that_does_not_end_in_time_gets_408() {
 #[tokio::test]
 async fn whoever_takes_another_path_is_told_the_right_one() {
     let server = HttpServer::start(&[], &[]).await;
-    for path in ["/", "/mcp/", "/MCP", "/api/v1/mcp"] {
+    for path in ["/", "/mcp//", "/MCP", "/api/v1/mcp"] {
         let response = server.post(path, &resume_message("ses_1")).bearer_auth(SANDBOX_KEY).send().await.unwrap();
         assert_eq!(response.status(), 404, "{path}");
         assert!(response.text().await.unwrap().contains("No such path. MCP is at /mcp."), "{path}");

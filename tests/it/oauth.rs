@@ -2,6 +2,8 @@
 
 mod access;
 mod authorization_server;
+mod faults;
+mod settings;
 mod tokens;
 
 use serde_json::{Value, json};

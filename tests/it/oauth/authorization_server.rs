@@ -15,6 +15,7 @@ use axum::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::{
     rand::SystemRandom,
+    rsa::PublicKeyComponents,
     signature::{
         ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
         RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
@@ -55,8 +56,7 @@ impl Keys {
     }
 
     pub(crate) fn rsa_jwk(key: &RsaKeyPair, kid: &str) -> Value {
-        let n = key.public().modulus().big_endian_without_leading_zero();
-        let e = key.public().exponent().big_endian_without_leading_zero();
+        let PublicKeyComponents { n, e } = PublicKeyComponents::<Vec<u8>>::from(key.public());
         json!({"kty": "RSA", "kid": kid, "n": encode(n), "e": encode(e)})
     }
 

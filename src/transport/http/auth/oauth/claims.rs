@@ -98,13 +98,15 @@ impl Claims {
             return Err(InvalidToken::Audience);
         }
         let expires = self.exp.as_ref().and_then(Value::as_f64).ok_or(InvalidToken::NoExpiry)?;
-        // Written so that a number that compares with nothing fails.
-        if !(expires + expected.leeway > now) {
+        // A number that compares with nothing fails.
+        let is_current = expires + expected.leeway > now;
+        if !is_current {
             return Err(InvalidToken::Expired);
         }
         for time in [self.nbf, self.iat].into_iter().flatten() {
             let time = time.as_f64().ok_or(InvalidToken::Claims)?;
-            if !(time <= now + expected.leeway) {
+            let has_begun = time <= now + expected.leeway;
+            if !has_begun {
                 return Err(InvalidToken::NotYetValid);
             }
         }

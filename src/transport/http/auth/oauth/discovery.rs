@@ -6,7 +6,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{document, json::object, settings::Issuer};
-use crate::{http_client::HttpClient, untrusted::UntrustedText};
+use crate::http_client::HttpClient;
 
 /// What this server needs of the metadata.
 #[derive(Debug, Deserialize)]
@@ -57,7 +57,7 @@ impl Metadata {
         let hint = if same_but_slash { "; they differ only in a slash at the end, which counts" } else { "" };
         Err(ServerError::Unusable(format!(
             "VERIFA_MCP_OAUTH_ISSUER is \"{expected}\", but the metadata at {address} says issuer {}{hint}",
-            UntrustedText::new(found).quoted()
+            shown(found)
         )))
     }
 
@@ -75,6 +75,10 @@ fn endpoint(issuer: &Issuer, name: &str, url: Option<&str>) -> Result<Url, Serve
         ServerError::Unusable(format!("the metadata of VERIFA_MCP_OAUTH_ISSUER \"{}\" {error}", issuer.as_str()))
     };
     let url = url.ok_or_else(|| unusable(format!("has no {name}")))?;
-    let shown = || UntrustedText::new(url).quoted();
-    issuer.endpoint(url).map_err(|error| unusable(format!("has a {name} that {error}: {}", shown())))
+    issuer.endpoint(url).map_err(|error| unusable(format!("has a {name} that {error}: {}", shown(url))))
+}
+
+/// A text of the metadata for the operator, who has to compare it: escaped, but otherwise as it is.
+fn shown(text: &str) -> String {
+    format!("{:?}", text.chars().take(300).collect::<String>())
 }

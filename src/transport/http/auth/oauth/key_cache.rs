@@ -124,7 +124,7 @@ impl KeyCache {
         if begins {
             let cache = self.clone();
             // A task of its own: the request that began it may be cancelled.
-            tokio::spawn(async move { cache.fetch().await });
+            tokio::spawn(async move { cache.fetch_and_log().await });
         }
         if is_fetching {
             let _ = timeout(REFETCH_TIMEOUT, fetched).await;
@@ -147,8 +147,7 @@ impl KeyCache {
                 state.next_refresh <= next_refresh && state.begin()
             };
             if is_due {
-                // Logged there.
-                let _ = self.fetch().await;
+                self.fetch_and_log().await;
             } else {
                 // Another request is running, and sets the next time.
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -156,15 +155,16 @@ impl KeyCache {
         }
     }
 
+    async fn fetch_and_log(&self) {
+        if let Err(error) = self.fetch().await {
+            tracing::warn!(issuer = self.issuer.as_str(), %error, "the keys could not be fetched");
+        }
+    }
+
     async fn fetch(&self) -> Result<(), ServerError> {
-        let fetched = self.request().await;
-        let (result, fetched) = match fetched {
-            Ok((keys, max_age)) => (Ok(()), Ok((keys, max_age))),
-            Err(error) => {
-                let is_first = !self.is_loaded();
-                tracing::warn!(issuer = self.issuer.as_str(), %error, is_first, "the keys could not be fetched");
-                (Err(error), Err(()))
-            }
+        let (result, fetched) = match self.request().await {
+            Ok(fetched) => (Ok(()), Ok(fetched)),
+            Err(error) => (Err(error), Err(())),
         };
         let mut state = self.state();
         if result.is_err() {

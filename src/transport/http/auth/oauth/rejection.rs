@@ -66,7 +66,7 @@ impl OAuth {
 
     /// 403 for a tool that only the token's scopes forbid. It names the granted and the missing scopes: some clients
     /// replace theirs.
-    pub(crate) fn insufficient_scope(&self, caller: &Caller, tool: &ToolSpec) -> OAuthRejection {
+    pub(in super::super::super) fn insufficient_scope(&self, caller: &Caller, tool: &ToolSpec) -> OAuthRejection {
         let granted = caller.permissions.toolsets.clone().unwrap_or_default();
         let needed = self.offered.iter().copied().filter(|it| *it == tool.toolset || granted.contains(it));
         let scopes = scopes::names(needed, &self.settings).join(" ");

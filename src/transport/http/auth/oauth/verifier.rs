@@ -123,13 +123,13 @@ async fn first_load(
     loading: impl Future<Output = Result<(), ServerError>> + Send + 'static,
 ) -> Option<String> {
     // A task of its own, which comes to its end even if no one waits for it.
-    match timeout(START_TIMEOUT, tokio::spawn(loading)).await {
-        Ok(Ok(Ok(()))) => None,
-        Ok(Ok(Err(ServerError::Unusable(error)))) => Some(error),
-        _ => {
-            let issuer = issuer.as_str();
-            tracing::warn!(issuer, "no usable response from the authorization server; not ready until there is one");
-            None
-        }
-    }
+    let error = match timeout(START_TIMEOUT, tokio::spawn(loading)).await {
+        Ok(Ok(Ok(()))) => return None,
+        Ok(Ok(Err(ServerError::Unusable(error)))) => return Some(error),
+        Ok(Ok(Err(ServerError::Unavailable(error)))) => error,
+        _ => "no response in time".to_owned(),
+    };
+    let issuer = issuer.as_str();
+    tracing::warn!(issuer, error, "the authorization server cannot be used yet; not ready until then");
+    None
 }
