@@ -24,8 +24,9 @@ use crate::{
 pub(super) async fn run(http: HttpConfig, config: Config) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let open = matches!(http.auth, Authenticator::None(_));
+    let state = config.server_state().limiting_writes(http.writes_per_caller);
     // Callers bring the key; the deployment's own must not be lent by accident.
-    let server = Server::new(config.server_state(), Caller::default(), !matches!(http.auth, Authenticator::ApiKey));
+    let server = Server::new(state, Caller::default(), !matches!(http.auth, Authenticator::ApiKey));
     if let Some(oauth) = http.auth.oauth() {
         for warning in oauth.warnings() {
             tracing::warn!("{warning}");

@@ -36,6 +36,9 @@ pub(crate) struct HttpSettings {
     /// Maximum concurrent classic SSE streams [default: 256]
     #[arg(long, env = "VERIFA_MCP_MAX_STREAMS", value_name = "NUMBER", hide_env_values = true)]
     pub(crate) max_streams: Option<String>,
+    /// Maximum calls of one caller that create a link, in a period [default: 60/1h; unlimited with --auth none]
+    #[arg(long, env = "VERIFA_MCP_WRITES_PER_CALLER", value_name = "NUMBER/DURATION", hide_env_values = true)]
+    pub(crate) writes_per_caller: Option<String>,
     #[command(flatten)]
     pub(crate) oauth: OAuthFlags,
 }

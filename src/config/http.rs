@@ -12,6 +12,7 @@ use super::{
 use crate::{
     hosts::{AllowedHost, AllowedOrigin},
     tokens::Tokens,
+    tools::WriteLimit,
     transport::http::{
         HttpConfig,
         auth::{AuthMode, Authenticator, oauth::OAuth},
@@ -47,6 +48,8 @@ impl Config {
         let max_connections = maximum(&settings.max_connections, "VERIFA_MCP_MAX_CONNECTIONS");
         let max_streams = maximum(&settings.max_streams, "VERIFA_MCP_MAX_STREAMS").unwrap_or(256);
         let no_classic_sse = parser.value(settings.no_classic_sse.as_deref(), "VERIFA_MCP_NO_CLASSIC_SSE", boolean);
+        let writes =
+            parser.value(settings.writes_per_caller.as_deref(), "VERIFA_MCP_WRITES_PER_CALLER", parsed::<WriteLimit>);
         let oauth = OAuthInput::read(&settings.oauth, variable, &mut parser);
         let auth = self.auth(settings, &listen, &oauth, &mut parser);
         let auth = parser.finish(auth)?;
@@ -71,6 +74,7 @@ impl Config {
             max_streams_per_caller: if is_open { max_streams } else { (max_streams / 4).max(1) },
             // Without authentication there is only one caller.
             max_calls_per_caller: (!is_open).then(|| (self.client.max_upstream / 4).max(1)),
+            writes_per_caller: writes.or((!is_open).then_some(WriteLimit::DEFAULT)),
             request_timeout: self.client.retry_budget.saturating_add(REQUEST_MARGIN),
             grace: self.client.retry_budget.saturating_add(GRACE_MARGIN),
         })

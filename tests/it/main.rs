@@ -42,3 +42,4 @@ mod tls;
 mod tokens;
 mod tool;
 mod upstream;
+mod write_budget;

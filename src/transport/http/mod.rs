@@ -32,6 +32,7 @@ use crate::{
     hosts::{AllowedHost, AllowedOrigin},
     metrics::Metrics,
     server::Server,
+    tools::WriteLimit,
 };
 
 /// The largest request body, in bytes. A call's arguments are far smaller.
@@ -57,6 +58,8 @@ pub(crate) struct HttpConfig {
     pub(crate) max_streams_per_caller: usize,
     /// `None`: unlimited.
     pub(crate) max_calls_per_caller: Option<usize>,
+    /// `None`: unlimited.
+    pub(crate) writes_per_caller: Option<WriteLimit>,
     /// From a request to the beginning of its response.
     pub(crate) request_timeout: Duration,
     /// Time for running calls to end when the server stops.
