@@ -188,7 +188,7 @@ async fn a_client_that_does_not_read_its_stream_waits_with_its_messages() {
     let ping = json!({"jsonrpc": "2.0", "id": "x".repeat(60_000), "method": "ping"});
     eventually(async || {
         let response = server.post(&stream.endpoint, &ping).bearer_auth(SANDBOX_KEY).send().await.unwrap();
-        response.status() == 408 && response.text().await.unwrap().contains("your stream is not read")
+        response.status() == 504 && response.text().await.unwrap().contains("your stream is not read")
     })
     .await;
 }

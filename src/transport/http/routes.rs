@@ -204,5 +204,5 @@ fn too_late(handler: CallerHandler) -> Response {
             "This message was not accepted: your stream is not read, or too many of your calls run. Send it again."
         }
     };
-    error_response(StatusCode::REQUEST_TIMEOUT, text)
+    error_response(StatusCode::GATEWAY_TIMEOUT, text)
 }
