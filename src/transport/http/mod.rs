@@ -11,6 +11,7 @@ mod connections;
 mod error_response;
 mod health;
 mod limits;
+mod mcp;
 mod rejection;
 pub mod routes;
 

@@ -5,7 +5,6 @@
 use std::{convert::Infallible, sync::Arc};
 
 use axum::{
-    body::Body,
     http::{HeaderName, HeaderValue, Method, Request, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -18,7 +17,7 @@ use super::{
     access_log::{AccessLine, REQUEST_ID, request_id},
     classic_sse,
     error_response::error_response,
-    health,
+    health, mcp,
     rejection::RequestRejection,
 };
 use crate::{call::Caller, server::RequestId};
@@ -30,8 +29,10 @@ const GET_HEAD: &[Method] = &[Method::GET, Method::HEAD];
 const POST: &[Method] = &[Method::POST];
 
 /// The routes of the main listeners. `/mcp`, which nearly every request is for, is first.
-const ROUTES: [Route; 6] = [
+const ROUTES: [Route; 7] = [
     Route::closed("/mcp", POST, CallerHandler::Mcp),
+    // Pasted URLs and load balancers add the slash; a redirect would lose the `Authorization` header.
+    Route::closed("/mcp/", POST, CallerHandler::Mcp),
     Route::closed("/sse", GET, CallerHandler::OpenStream),
     Route::closed("/messages", POST, CallerHandler::ReceiveMessage),
     Route::probe("/healthz", GET_HEAD, PublicHandler::Alive),
@@ -182,15 +183,12 @@ async fn handle_for(
     state: &Arc<HttpState>,
     handler: CallerHandler,
     caller: Caller,
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
 ) -> Result<Response, RequestRejection> {
     match handler {
         CallerHandler::Mcp => {
-            // Held until the call has ended: it travels with the request.
             let permit = state.calls.try_acquire(&caller)?;
-            request.extensions_mut().insert(Arc::new(permit));
-            request.extensions_mut().insert(caller);
-            Ok(state.mcp.handle(request).await.map(Body::new))
+            Ok(mcp::respond(state, caller, permit, request).await)
         }
         CallerHandler::OpenStream => Ok(classic_sse::open(state, caller)),
         CallerHandler::ReceiveMessage => classic_sse::receive(state, caller, request).await,
