@@ -4,12 +4,12 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 use verifa_mcp::transport::http::routes;
 
-use crate::program::{HttpServer, SANDBOX_KEY, resume_message, run};
+use crate::program::{HttpServer, SANDBOX_KEY, eventually, resume_message, run};
 
 #[tokio::test]
 async fn every_route_that_is_not_public_requires_credentials() {
@@ -183,6 +183,22 @@ async fn connections_that_say_nothing_are_cut() {
         silent.push(connection);
     }
     assert_eq!(server.get("/healthz").send().await.unwrap().status(), 200, "when the silent ones are gone");
+}
+
+#[tokio::test]
+async fn connections_whose_client_reads_nothing_are_cut() {
+    let server = HttpServer::start(&["--emulator", "--max-connections", "2"], &[]).await;
+    let address = server.url.strip_prefix("http://").unwrap().parse().unwrap();
+    let requests = "GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(10_000);
+    let mut unread = Vec::new();
+    for _ in 0..2 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        let (reader, mut writer) = socket.connect(address).await.unwrap().into_split();
+        let requests = requests.clone();
+        unread.push((reader, tokio::spawn(async move { writer.write_all(requests.as_bytes()).await })));
+    }
+    eventually(async || server.get("/healthz").send().await.is_ok()).await;
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Connections: how many are served concurrently, how long request headers may take, and how connections end.
+//! Connections: how many are served concurrently, how long a slow client is waited for, and how connections end.
 //!
 //! The requests that they carry are not looked at here.
 
@@ -15,11 +15,14 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::sleep,
 };
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service;
 
 /// Time for a client to send a request's headers, the pause since the last request included.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for a client to read some of what it is sent.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The pause after a connection could not be accepted, for example because all file descriptors are in use.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
@@ -69,9 +72,12 @@ impl Connections {
         let serve = async move {
             // Small responses are sent at once, not together with later ones.
             let _ = stream.set_nodelay(true);
+            let mut stream = TimeoutWriter::new(stream);
+            stream.set_timeout(Some(WRITE_TIMEOUT));
             let mut builder = Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-            let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app)));
+            let io = TokioIo::new(Box::pin(stream));
+            let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(app)));
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
                 () = stopping.cancelled(), if !is_late => {
