@@ -206,7 +206,8 @@ async fn clients_that_stall_do_not_hold_its_end_up() {
 #[tokio::test]
 async fn a_server_that_is_full_still_says_that_it_stops() {
     let upstream = Upstream::always([Reply::Hang]).await;
-    let server = HttpServer::start(&["--max-connections", "2"], &[("VERIFA_API_URL", &upstream.url)]).await;
+    let environment = [("VERIFA_API_KEY", SANDBOX_KEY), ("VERIFA_API_URL", &upstream.url)];
+    let server = HttpServer::start(&["--max-connections", "2"], &environment).await;
     let stream = server.get("/sse").bearer_auth(SANDBOX_KEY).send().await.unwrap();
     let call = tokio::spawn(server.resume(SANDBOX_KEY, "ses_1").send());
     upstream.arrival().await;

@@ -172,6 +172,49 @@ async fn connections_are_bounded_and_the_next_ones_wait() {
     assert_eq!(&answer, b"HTTP/1.1 200 OK");
 }
 
+/// A connection that is kept open after a request without or with this key, and the response's status.
+async fn keep_open(socket: TcpSocket, server: &HttpServer, key: Option<&str>) -> std::io::Result<(TcpStream, String)> {
+    let mut connection = socket.connect(server.url.strip_prefix("http://").unwrap().parse().unwrap()).await?;
+    let key = key.map_or_else(String::new, |key| format!("x-api-key: {key}\r\n"));
+    connection.write_all(format!("GET /mcp HTTP/1.1\r\nhost: localhost\r\n{key}\r\n").as_bytes()).await?;
+    let mut status = [0; 12];
+    connection.read_exact(&mut status).await?;
+    Ok((connection, str::from_utf8(&status[9..]).unwrap().to_owned()))
+}
+
+#[tokio::test]
+async fn one_caller_holds_at_most_a_quarter_of_the_connections() {
+    let server = HttpServer::start(&["--max-connections", "8"], &[]).await;
+    let mut kept = Vec::new();
+    for (key, expected) in
+        [("vk_live_a", "405"), ("vk_live_a", "405"), ("vk_live_a", "429"), ("vk_live_b", "405"), ("vk_live_b", "405")]
+    {
+        let (connection, status) = keep_open(TcpSocket::new_v4().unwrap(), &server, Some(key)).await.unwrap();
+        assert_eq!(status, expected, "{key}");
+        kept.push(connection);
+    }
+    kept.remove(0);
+    let again = async || keep_open(TcpSocket::new_v4().unwrap(), &server, Some("vk_live_a")).await.unwrap();
+    eventually(async || again().await.1 == "405").await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn one_address_holds_at_most_a_quarter_of_the_connections_before_it_authenticates() {
+    let server = HttpServer::start(&["--max-connections", "8"], &[]).await;
+    let from = |address: &str| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
+        socket
+    };
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        kept.push(keep_open(from("127.0.0.9"), &server, None).await.unwrap());
+    }
+    assert!(keep_open(from("127.0.0.9"), &server, None).await.is_err(), "closed without a response");
+    assert_eq!(keep_open(from("127.0.0.8"), &server, None).await.unwrap().1, "401");
+}
+
 #[tokio::test]
 async fn connections_that_say_nothing_are_cut() {
     let server = HttpServer::start(&["--emulator", "--max-connections", "3"], &[]).await;

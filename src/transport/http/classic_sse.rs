@@ -31,21 +31,18 @@ use tokio::{
     time::timeout,
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::{
-    sync::{CancellationToken, DropGuard, PollSender},
-    task::TaskTracker,
-};
+use tokio_util::sync::{CancellationToken, DropGuard, PollSender};
 use url::form_urlencoded;
 
 use super::{
     HttpConfig, HttpState, MAX_BODY,
     auth::AuthError,
     error_response::{error_response, retryable_error},
-    limits::{CallPermit, CallerLimiter},
+    limits::{Limiter, Permit},
     rejection::RequestRejection,
 };
 use crate::{
-    call::Caller,
+    call::{Caller, Identity},
     metrics::Running,
     server::{RequestId, Server},
 };
@@ -61,7 +58,7 @@ const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct StreamRegistry {
     server: Server,
     permits: Arc<Semaphore>,
-    per_caller: Arc<CallerLimiter>,
+    per_caller: Arc<Limiter<Identity>>,
     end: CancellationToken,
     streams: Mutex<HashMap<String, Stream>>,
 }
@@ -70,7 +67,7 @@ impl StreamRegistry {
     /// `end` ends all streams.
     pub(super) fn new(server: Server, config: &HttpConfig, end: CancellationToken) -> Self {
         let permits = Arc::new(Semaphore::new(config.max_streams));
-        let per_caller = CallerLimiter::new(Some(config.max_streams_per_caller), TaskTracker::new());
+        let per_caller = Limiter::new(Some(config.max_streams_per_caller));
         Self { server, permits, per_caller, end, streams: Mutex::default() }
     }
 
@@ -101,7 +98,7 @@ impl Stream {
 /// `GET /sse`
 pub(super) fn open(state: &Arc<HttpState>, caller: Caller) -> Response {
     let registry = &state.streams;
-    let permits = (registry.permits.clone().try_acquire_owned(), registry.per_caller.try_acquire(&caller));
+    let permits = (registry.permits.clone().try_acquire_owned(), registry.per_caller.try_acquire(caller.identity()));
     let (Ok(permit), Ok(caller_permit)) = permits else {
         let text = "The limit of open streams, or of open streams per caller, is reached. Retry in some seconds, or use \
                     /mcp.";
@@ -207,7 +204,7 @@ struct StreamGuard {
     state: Arc<HttpState>,
     id: String,
     _permit: OwnedSemaphorePermit,
-    _caller_permit: CallPermit,
+    _caller_permit: Permit<Identity>,
     _counted: Running,
     _end: DropGuard,
 }

@@ -12,6 +12,7 @@ use axum::{
 
 use super::{
     auth::AuthError,
+    connection_owner::TooManyConnections,
     error_response::{error_response, retryable_error},
     limits::TooManyConcurrentCalls,
 };
@@ -40,17 +41,15 @@ pub(super) enum RequestRejection {
     Unauthenticated(#[from] AuthError),
     #[error(transparent)]
     TooManyConcurrentCalls(#[from] TooManyConcurrentCalls),
+    #[error(transparent)]
+    TooManyConnections(#[from] TooManyConnections),
 }
 
 impl IntoResponse for RequestRejection {
     fn into_response(self) -> Response {
         let text = self.to_string();
         match self {
-            Self::Stopping => {
-                let mut response = retryable_error(StatusCode::SERVICE_UNAVAILABLE, 1, &text);
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                response
-            }
+            Self::Stopping => closing(retryable_error(StatusCode::SERVICE_UNAVAILABLE, 1, &text)),
             Self::Host(_) | Self::Origin(_) => error_response(StatusCode::FORBIDDEN, &text),
             Self::NotFound => error_response(StatusCode::NOT_FOUND, &text),
             Self::Method(methods) => {
@@ -60,8 +59,15 @@ impl IntoResponse for RequestRejection {
             }
             Self::Unauthenticated(error) => error.into_response(),
             Self::TooManyConcurrentCalls(_) => retryable_error(StatusCode::TOO_MANY_REQUESTS, 1, &text),
+            Self::TooManyConnections(_) => closing(retryable_error(StatusCode::TOO_MANY_REQUESTS, 1, &text)),
         }
     }
+}
+
+/// Announces that the connection is closed after this response.
+pub(super) fn closing(mut response: Response) -> Response {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 fn allow(methods: &[Method]) -> String {

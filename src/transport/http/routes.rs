@@ -16,6 +16,7 @@ use super::{
     access_control::{check_host, check_origin},
     access_log::{AccessLine, REQUEST_ID, request_id},
     classic_sse,
+    connection_owner::ConnectionShare,
     error_response::error_response,
     health, mcp,
     rejection::RequestRejection,
@@ -168,6 +169,9 @@ async fn respond(
         }
         Access::Caller(handler) => {
             let caller = config.auth.authenticate(headers, request.uri().query(), &config.permissions).await?;
+            if let Some(share) = request.extensions().get::<Arc<ConnectionShare>>() {
+                share.assign_to(&caller)?;
+            }
             // Only now: clients discover with a GET of /mcp how to authenticate.
             check_method()?;
             line.caller = caller.label().map(str::to_owned);
