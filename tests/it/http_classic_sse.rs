@@ -163,21 +163,39 @@ async fn streams_are_bounded_and_a_place_is_free_again_when_one_ends() {
 }
 
 #[tokio::test]
-async fn what_is_taken_from_a_caller_is_taken_from_its_open_streams() {
+async fn a_stream_ends_when_its_token_is_revoked_or_narrowed_and_until_then_has_the_fewer_permissions() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tokens");
     let path = file.to_str().unwrap();
-    let made = run(["token", "new", "support", "--tokens-file", path], &[]).await;
-    let token = stdout(&made).trim().to_owned();
-    let environment = [("VERIFA_API_KEY", SANDBOX_KEY), ("VERIFA_MCP_TOKENS_FILE", path)];
-    let server = HttpServer::start(&["--auth", "token"], &environment).await;
-    let mut stream = Stream::open(&server, &token).await;
-    stream.initialize().await;
-    let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replace("\"read_only\":false", "\"read_only\":true")).unwrap();
-    stream.send(&resume_message("ses_1")).await;
-    let refused = stream.message().await;
-    assert!(refused["result"]["content"][0]["text"].as_str().unwrap().contains("switched off for you"), "{refused}");
+    for change in ["revoked", "narrowed", "widened"] {
+        let arguments: &[&str] = if change == "widened" { &["--read-only"] } else { &[] };
+        let arguments = ["token", "new", change, "--tokens-file", path].into_iter().chain(arguments.iter().copied());
+        let token = stdout(&run(arguments, &[]).await).trim().to_owned();
+        let upstream = Upstream::always([Reply::resumed()]).await;
+        let environment =
+            [("VERIFA_API_KEY", SANDBOX_KEY), ("VERIFA_API_URL", &upstream.url), ("VERIFA_MCP_TOKENS_FILE", path)];
+        let server = HttpServer::start(&["--auth", "token"], &environment).await;
+        let mut stream = Stream::open(&server, &token).await;
+        stream.initialize().await;
+        let text = std::fs::read_to_string(&file).unwrap();
+        let changed = match change {
+            "revoked" => text.lines().filter(|line| !line.contains(change)).collect::<Vec<_>>().join("\n"),
+            "narrowed" => text.replace("\"read_only\":false", "\"read_only\":true"),
+            _ => text.replace("\"read_only\":true", "\"read_only\":false"),
+        };
+        assert_ne!(changed, text);
+        std::fs::write(&file, changed).unwrap();
+        stream.send(&resume_message("ses_1")).await;
+        if change == "widened" {
+            let text = stream.message().await["result"]["content"][0]["text"].to_string();
+            assert!(text.contains("switched off for you"), "{text}");
+            continue;
+        }
+        while let Some((_, data)) = stream.event().await {
+            assert!(data.contains("switched off for you"), "{data}");
+        }
+        assert!(upstream.received().is_empty(), "{change}");
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use std::{
 use axum::{
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, FromRequest, Request},
-    http::StatusCode,
+    http::{StatusCode, request::Parts},
     response::{
         IntoResponse, Response, Sse,
         sse::{Event, KeepAlive},
@@ -28,7 +28,7 @@ use rmcp::{
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::{CancellationToken, DropGuard, PollSender};
@@ -51,6 +51,8 @@ use crate::{
 const BUFFERED_MESSAGES: usize = 16;
 /// The interval at which a silent stream shows that it is open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// The interval at which a stream's credentials are checked again.
+const AUTHENTICATION_INTERVAL: Duration = Duration::from_secs(2);
 /// Time for a client from opening a stream to its first message.
 const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -96,7 +98,7 @@ impl Stream {
 }
 
 /// `GET /sse`
-pub(super) fn open(state: &Arc<HttpState>, caller: Caller) -> Response {
+pub(super) fn open(state: &Arc<HttpState>, caller: Caller, request: Request<Incoming>) -> Response {
     let registry = &state.streams;
     let permits = (registry.permits.clone().try_acquire_owned(), registry.per_caller.try_acquire(caller.identity()));
     let (Ok(permit), Ok(caller_permit)) = permits else {
@@ -110,9 +112,15 @@ pub(super) fn open(state: &Arc<HttpState>, caller: Caller) -> Response {
     let end = registry.end.child_token();
 
     let server = registry.server.for_caller(caller.clone());
-    registry.streams().insert(id.clone(), Stream { owner: caller, to_server, to_client: to_client.downgrade() });
+    registry
+        .streams()
+        .insert(id.clone(), Stream { owner: caller.clone(), to_server, to_client: to_client.downgrade() });
     let transport = (PollSender::new(to_client), ReceiverStream::new(from_client));
     tokio::spawn(serve(server, transport, end.clone()));
+    tokio::spawn({
+        let (state, end) = (state.clone(), end.clone());
+        async move { end.run_until_cancelled(end_when_not_allowed(&state, caller, request.into_parts().0, &end)).await }
+    });
 
     let endpoint = Event::default().event("endpoint").data(format!("/messages?sessionId={id}"));
     let guard = StreamGuard {
@@ -141,6 +149,25 @@ async fn serve(
         Ok(Ok(running)) => drop(running.waiting().await),
         Ok(Err(error)) => tracing::debug!(%error, "a stream ended before it was initialized"),
         Err(_) => tracing::debug!("a stream ended because its client sent no message"),
+    }
+}
+
+/// Ends a stream whose credentials are no longer valid, or no longer have all permissions that it was opened with.
+async fn end_when_not_allowed(state: &HttpState, opened: Caller, request: Parts, end: &CancellationToken) {
+    let Parts { uri, headers, .. } = request;
+    let is_allowed = |now: Caller| {
+        now.identity() == opened.identity() && opened.permissions.intersection(&now.permissions) == opened.permissions
+    };
+    loop {
+        sleep(AUTHENTICATION_INTERVAL).await;
+        let HttpConfig { auth, permissions, .. } = &state.config;
+        if !auth.authenticate(&headers, uri.query(), permissions).await.is_ok_and(is_allowed) {
+            tracing::info!(
+                caller = opened.label(),
+                "a stream ended: its caller's permissions were revoked or narrowed"
+            );
+            return end.cancel();
+        }
     }
 }
 

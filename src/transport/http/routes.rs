@@ -194,7 +194,7 @@ async fn handle_for(
             let permit = state.calls.try_acquire(&caller)?;
             Ok(mcp::respond(state, caller, permit, request).await)
         }
-        CallerHandler::OpenStream => Ok(classic_sse::open(state, caller)),
+        CallerHandler::OpenStream => Ok(classic_sse::open(state, caller, request)),
         CallerHandler::ReceiveMessage => classic_sse::receive(state, caller, request).await,
     }
 }

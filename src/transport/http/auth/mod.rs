@@ -1,6 +1,6 @@
 //! Authentication: reads a request's credentials and returns its caller, or why it has none.
 //!
-//! Nothing is kept between requests, and a configured key is never lent to a caller who brings none. Error texts are for
+//! It keeps nothing between requests, and a configured key is never lent to a caller who brings none. Error texts are for
 //! the person who configures the client; they never repeat credentials. `api_key` and `token` are the modes that read
 //! credentials, `query` is what a client's URL may narrow.
 
