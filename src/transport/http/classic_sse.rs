@@ -13,7 +13,7 @@ use std::{
 use axum::{
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, FromRequest, Request},
-    http::{StatusCode, request::Parts},
+    http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response, Sse,
         sse::{Event, KeepAlive},
@@ -32,13 +32,13 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::{CancellationToken, DropGuard, PollSender};
-use url::form_urlencoded;
 
 use super::{
     HttpConfig, HttpState, MAX_BODY,
     auth::AuthError,
     error_response::{error_response, retryable_error},
     limits::{Limiter, Permit},
+    query::Query,
     rejection::RequestRejection,
 };
 use crate::{
@@ -98,7 +98,7 @@ impl Stream {
 }
 
 /// `GET /sse`
-pub(super) fn open(state: &Arc<HttpState>, caller: Caller, request: Request<Incoming>) -> Response {
+pub(super) fn open(state: &Arc<HttpState>, caller: Caller, headers: HeaderMap) -> Response {
     let registry = &state.streams;
     let permits = (registry.permits.clone().try_acquire_owned(), registry.per_caller.try_acquire(caller.identity()));
     let (Ok(permit), Ok(caller_permit)) = permits else {
@@ -119,7 +119,7 @@ pub(super) fn open(state: &Arc<HttpState>, caller: Caller, request: Request<Inco
     tokio::spawn(serve(server, transport, end.clone()));
     tokio::spawn({
         let (state, end) = (state.clone(), end.clone());
-        async move { end.run_until_cancelled(end_when_not_allowed(&state, caller, request.into_parts().0, &end)).await }
+        async move { end.run_until_cancelled(end_when_not_allowed(&state, caller, headers, &end)).await }
     });
 
     let endpoint = Event::default().event("endpoint").data(format!("/messages?sessionId={id}"));
@@ -153,15 +153,13 @@ async fn serve(
 }
 
 /// Ends a stream whose credentials are no longer valid, or no longer have all permissions that it was opened with.
-async fn end_when_not_allowed(state: &HttpState, opened: Caller, request: Parts, end: &CancellationToken) {
-    let Parts { uri, headers, .. } = request;
+async fn end_when_not_allowed(state: &HttpState, opened: Caller, headers: HeaderMap, end: &CancellationToken) {
     let is_allowed = |now: Caller| {
         now.identity() == opened.identity() && opened.permissions.intersection(&now.permissions) == opened.permissions
     };
     loop {
         sleep(AUTHENTICATION_INTERVAL).await;
-        let HttpConfig { auth, permissions, .. } = &state.config;
-        if !auth.authenticate(&headers, uri.query(), permissions).await.is_ok_and(is_allowed) {
+        if !state.config.auth.authenticate(&headers).await.is_ok_and(is_allowed) {
             tracing::info!(
                 caller = opened.label(),
                 "a stream ended: its caller's permissions were revoked or narrowed"
@@ -175,11 +173,10 @@ async fn end_when_not_allowed(state: &HttpState, opened: Caller, request: Parts,
 pub(super) async fn receive(
     state: &HttpState,
     caller: Caller,
+    query: Query,
     mut request: Request<Incoming>,
 ) -> Result<Response, RequestRejection> {
-    let query = request.uri().query().unwrap_or_default();
-    let id = form_urlencoded::parse(query.as_bytes()).find_map(|(name, value)| (name == "sessionId").then_some(value));
-    let stream = id.and_then(|id| state.streams.streams().get(id.as_ref()).cloned());
+    let stream = query.session_id.and_then(|id| state.streams.streams().get(&id).cloned());
     let request_id = request.extensions_mut().remove::<RequestId>();
     DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
     let body = match Bytes::from_request(request.map(Body::new), &()).await {

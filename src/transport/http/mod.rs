@@ -13,6 +13,7 @@ mod error_response;
 mod health;
 mod limits;
 mod mcp;
+mod query;
 mod rejection;
 pub mod routes;
 

@@ -15,6 +15,7 @@ use super::{
     connection_owner::TooManyConnections,
     error_response::{error_response, retryable_error},
     limits::TooManyConcurrentCalls,
+    query::QueryError,
 };
 use crate::untrusted::UntrustedText;
 
@@ -40,6 +41,8 @@ pub(super) enum RequestRejection {
     #[error(transparent)]
     Unauthenticated(#[from] AuthError),
     #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error(transparent)]
     TooManyConcurrentCalls(#[from] TooManyConcurrentCalls),
     #[error(transparent)]
     TooManyConnections(#[from] TooManyConnections),
@@ -57,6 +60,7 @@ impl IntoResponse for RequestRejection {
                 response.headers_mut().extend(HeaderValue::from_str(&allow(methods)).map(|value| (ALLOW, value)));
                 response
             }
+            Self::Query(_) => error_response(StatusCode::BAD_REQUEST, &text),
             Self::Unauthenticated(error) => error.into_response(),
             Self::TooManyConcurrentCalls(_) => retryable_error(StatusCode::TOO_MANY_REQUESTS, 1, &text),
             Self::TooManyConnections(_) => closing(retryable_error(StatusCode::TOO_MANY_REQUESTS, 1, &text)),

@@ -19,6 +19,7 @@ use super::{
     connection_owner::ConnectionShare,
     error_response::error_response,
     health, mcp,
+    query::{MESSAGE_PARAMETERS, PARAMETERS, Query},
     rejection::RequestRejection,
 };
 use crate::{call::Caller, server::RequestId};
@@ -78,6 +79,15 @@ enum PublicHandler {
     Alive,
     Ready,
     Metrics,
+}
+
+impl CallerHandler {
+    fn parameters(self) -> &'static [&'static str] {
+        match self {
+            Self::Mcp | Self::OpenStream => &PARAMETERS,
+            Self::ReceiveMessage => &MESSAGE_PARAMETERS,
+        }
+    }
 }
 
 impl Route {
@@ -168,16 +178,18 @@ async fn respond(
             })
         }
         Access::Caller(handler) => {
-            let caller = config.auth.authenticate(headers, request.uri().query(), &config.permissions).await?;
+            let mut caller = config.auth.authenticate(headers).await?;
             if let Some(share) = request.extensions().get::<Arc<ConnectionShare>>() {
                 share.assign_to(&caller)?;
             }
             // Only now: clients discover with a GET of /mcp how to authenticate.
             check_method()?;
+            let query = Query::parse(request.uri().query().unwrap_or_default(), handler.parameters())?;
+            caller.permissions = caller.permissions.intersection(&config.permissions).intersection(&query.permissions);
             line.caller = caller.label().map(str::to_owned);
             request.extensions_mut().insert(RequestId(line.request_id.to_owned()));
             // Boxed: the future is large, and would be moved around in one piece with others.
-            let handled = Box::pin(handle_for(state, handler, caller, request));
+            let handled = Box::pin(handle_for(state, handler, caller, query, request));
             timeout(config.request_timeout, handled).await.unwrap_or_else(|_| Ok(too_late(handler)))
         }
     }
@@ -187,6 +199,7 @@ async fn handle_for(
     state: &Arc<HttpState>,
     handler: CallerHandler,
     caller: Caller,
+    query: Query,
     request: Request<Incoming>,
 ) -> Result<Response, RequestRejection> {
     match handler {
@@ -194,8 +207,8 @@ async fn handle_for(
             let permit = state.calls.try_acquire(&caller)?;
             Ok(mcp::respond(state, caller, permit, request).await)
         }
-        CallerHandler::OpenStream => Ok(classic_sse::open(state, caller, request)),
-        CallerHandler::ReceiveMessage => classic_sse::receive(state, caller, request).await,
+        CallerHandler::OpenStream => Ok(classic_sse::open(state, caller, request.into_parts().0.headers)),
+        CallerHandler::ReceiveMessage => classic_sse::receive(state, caller, query, request).await,
     }
 }
 
