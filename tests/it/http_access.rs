@@ -96,6 +96,25 @@ async fn a_foreign_origin_is_refused_although_the_host_is_right() {
 }
 
 #[tokio::test]
+async fn a_request_from_a_page_of_another_site_is_rejected_although_it_has_no_origin() {
+    let server = HttpServer::start(&["--emulator"], &[]).await;
+    // As a browser sends it for an <img> or a link.
+    for (site, status) in
+        [("cross-site", 403), ("Cross-Site", 403), ("new-value", 403), ("same-origin", 200), ("none", 200)]
+    {
+        let stream = server.get("/sse").header("sec-fetch-site", site).send().await.unwrap();
+        assert_eq!(stream.status(), status, "{site}");
+        if status == 403 {
+            assert!(stream.text().await.unwrap().contains("VERIFA_MCP_ALLOWED_ORIGINS"));
+        }
+    }
+    let allowed = server.get("/sse").header("sec-fetch-site", "cross-site").header("origin", "http://localhost:5173");
+    assert_eq!(allowed.send().await.unwrap().status(), 200);
+    let public = server.get("/metrics").header("sec-fetch-site", "cross-site").send().await.unwrap();
+    assert_eq!(public.status(), 200);
+}
+
+#[tokio::test]
 async fn browsers_of_allowed_origins_may_call() {
     let server = HttpServer::start(&["--allowed-origin", "https://app.example.com"], &[]).await;
     let preflight = |origin: &str| {

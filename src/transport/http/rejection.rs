@@ -34,6 +34,11 @@ pub(super) enum RequestRejection {
         .0.quoted()
     )]
     Origin(UntrustedText),
+    #[error(
+        "Web pages of other sites are not allowed to call this server. To allow them, add their origin with \
+         --allowed-origin (VERIFA_MCP_ALLOWED_ORIGINS)."
+    )]
+    CrossSite,
     #[error("No such path. MCP is at /mcp.")]
     NotFound,
     #[error("Method not allowed. Use {}.", allow(.0))]
@@ -53,7 +58,7 @@ impl IntoResponse for RequestRejection {
         let text = self.to_string();
         match self {
             Self::Stopping => closing(retryable_error(StatusCode::SERVICE_UNAVAILABLE, 1, &text)),
-            Self::Host(_) | Self::Origin(_) => error_response(StatusCode::FORBIDDEN, &text),
+            Self::Host(_) | Self::Origin(_) | Self::CrossSite => error_response(StatusCode::FORBIDDEN, &text),
             Self::NotFound => error_response(StatusCode::NOT_FOUND, &text),
             Self::Method(methods) => {
                 let mut response = error_response(StatusCode::METHOD_NOT_ALLOWED, &text);

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::{
     HttpConfig, HttpState,
-    access_control::{check_host, check_origin},
+    access_control::{check_host, check_origin, check_site},
     access_log::{AccessLine, REQUEST_ID, request_id},
     classic_sse,
     connection_owner::ConnectionShare,
@@ -178,6 +178,7 @@ async fn respond(
             })
         }
         Access::Caller(handler) => {
+            check_site(headers)?;
             let mut caller = config.auth.authenticate(headers).await?;
             if let Some(share) = request.extensions().get::<Arc<ConnectionShare>>() {
                 share.assign_to(&caller)?;
