@@ -171,6 +171,27 @@ async fn answers_show_no_version_and_are_not_held_back_by_proxies() {
 }
 
 #[tokio::test]
+async fn rejected_requests_are_summed_up_in_the_log() {
+    let server = HttpServer::start(&[], &[]).await;
+    for _ in 0..300 {
+        assert_eq!(server.post("/mcp", &json!({})).send().await.unwrap().status(), 401);
+        assert_eq!(server.get("/nothing").send().await.unwrap().status(), 404);
+    }
+    server.signal("TERM").await;
+    let log = server.end().await.1;
+    for status in ["status=401", "status=404"] {
+        let lines = log.lines().filter(|line| line.contains(status));
+        let (sums, single): (Vec<_>, Vec<_>) = lines.partition(|line| line.contains("more requests"));
+        let summed_up = sums.iter().map(|line| line.split_once("requests=").unwrap().1);
+        let summed_up: usize = summed_up.map(|rest| rest.split(' ').next().unwrap().parse::<usize>().unwrap()).sum();
+        assert_eq!(single.len() + summed_up, 300, "{log}");
+        assert!(single[0].contains("request_id="), "{log}");
+        // A line of each kind a second.
+        assert!(single.len() < 100 && sums.len() <= single.len(), "{log}");
+    }
+}
+
+#[tokio::test]
 async fn connections_are_bounded_and_the_next_ones_wait() {
     let server = HttpServer::start(&["--emulator", "--max-connections", "1"], &[]).await;
     let address = server.url.strip_prefix("http://").unwrap();

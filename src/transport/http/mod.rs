@@ -26,7 +26,10 @@ use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::{Layer, service_fn};
 
-use self::{auth::Authenticator, classic_sse::StreamRegistry, connections::Connections, limits::CallerLimiter};
+use self::{
+    access_log::AccessLog, auth::Authenticator, classic_sse::StreamRegistry, connections::Connections,
+    limits::CallerLimiter,
+};
 use crate::{
     call::Permissions,
     hosts::{AllowedHost, AllowedOrigin},
@@ -92,6 +95,7 @@ struct HttpState {
     calls: CallerLimiter,
     streams: StreamRegistry,
     metrics: Metrics,
+    access_log: Arc<AccessLog>,
     stopping: CancellationToken,
 }
 
@@ -128,6 +132,7 @@ impl HttpServer {
             calls: CallerLimiter::new(self.config.max_calls_per_caller, running.clone()),
             streams: StreamRegistry::new(server, &self.config, end_streams.clone()),
             config: self.config,
+            access_log: AccessLog::new(metrics.clone()),
             metrics,
             stopping: stopping.clone(),
         });
@@ -169,6 +174,7 @@ impl HttpServer {
         }
         cut.cancel();
         accepting.iter().for_each(JoinHandle::abort);
+        state.access_log.finish();
     }
 }
 

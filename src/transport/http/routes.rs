@@ -134,7 +134,7 @@ pub(super) async fn handle(
 ) -> Result<Response, Infallible> {
     let route = routes.iter().find(|route| route.path == request.uri().path());
     let id = request_id(request.headers());
-    let mut line = AccessLine::new(&state.metrics, request.method(), route.map_or("other", |route| route.path), &id);
+    let mut line = AccessLine::new(&state.access_log, request.method(), route.map_or("other", |route| route.path), &id);
     let mut response = match respond(&state, route, request, &mut line).await {
         Ok(response) => response,
         Err(rejection) => rejection.into_response(),
