@@ -2,12 +2,19 @@
 
 use std::collections::VecDeque;
 
+use reqwest::Url;
 use serde_json::{Value, json};
 
 use crate::{
     program::{HttpServer, SANDBOX_KEY, eventually, resume_message, run, stdout, tool_names},
     upstream::{Reply, Upstream},
 };
+
+/// The path that clients resolve an endpoint event to, which came from this path.
+pub(crate) fn resolved(endpoint: &str, sse: &str) -> String {
+    let url = Url::parse("http://localhost").unwrap().join(sse).unwrap().join(endpoint).unwrap();
+    format!("{}?{}", url.path(), url.query().unwrap())
+}
 
 /// A client's end of a stream.
 struct Stream<'a> {
@@ -28,7 +35,7 @@ impl<'a> Stream<'a> {
         let mut stream = Self { server, key, response, endpoint, buffer, events };
         let (event, endpoint) = stream.event().await.unwrap();
         assert_eq!(event, "endpoint");
-        stream.endpoint = endpoint;
+        stream.endpoint = resolved(&endpoint, "/sse");
         stream
     }
 
@@ -86,6 +93,17 @@ async fn a_call_goes_in_by_messages_and_its_answer_comes_out_of_the_stream() {
     assert_eq!(stream.send(&wrong).await, 202);
     let error = stream.message().await;
     assert!(error["result"]["content"][0]["text"].as_str().unwrap().contains("Request id: "), "{error}");
+}
+
+#[tokio::test]
+async fn behind_a_path_prefix_messages_go_below_the_prefix() {
+    let server = HttpServer::start(&[], &[]).await;
+    let mut stream = Stream::open(&server, SANDBOX_KEY).await;
+    stream.response = server.get("/sse?toolsets=lookup").bearer_auth(SANDBOX_KEY).send().await.unwrap();
+    let endpoint = stream.event().await.unwrap().1;
+    let below = |sse| resolved(&endpoint, sse).split('?').next().unwrap().to_owned();
+    assert_eq!(below("/verifa/sse"), "/verifa/messages");
+    assert_eq!(below("/sse?toolsets=lookup"), "/messages");
 }
 
 #[tokio::test]
@@ -217,7 +235,7 @@ async fn the_rights_of_a_stream_are_those_it_was_opened_with() {
     let response = server.get("/sse?read_only=true").bearer_auth(SANDBOX_KEY).send().await.unwrap();
     let (endpoint, buffer, events) = Default::default();
     let mut stream = Stream { server: &server, key: SANDBOX_KEY, response, endpoint, buffer, events };
-    stream.endpoint = stream.event().await.unwrap().1 + "&read_only=false";
+    stream.endpoint = resolved(&stream.event().await.unwrap().1, "/sse") + "&read_only=false";
     stream.initialize().await;
     stream.send(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})).await;
     assert_eq!(tool_names(&stream.message().await), ["list_sessions", "get_session"]);

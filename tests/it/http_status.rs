@@ -10,6 +10,7 @@ use tokio::{
 
 use crate::{
     documents::{document, section},
+    http_classic_sse::resolved,
     program::{HttpServer, SANDBOX_KEY, resume_message},
     upstream::{Reply, Upstream},
 };
@@ -64,6 +65,7 @@ async fn the_table_of_statuses_is_what_the_server_answers() {
     let mut stream = server.get("/sse").bearer_auth(SANDBOX_KEY).send().await.unwrap();
     let first = String::from_utf8(stream.chunk().await.unwrap().unwrap().to_vec()).unwrap();
     let endpoint = first.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+    let endpoint = &resolved(endpoint, "/sse");
     for (expected, request) in [
         (200, post("/mcp", &list)),
         (200, server.get("/readyz")),

@@ -122,7 +122,8 @@ pub(super) fn open(state: &Arc<HttpState>, caller: Caller, headers: HeaderMap) -
         async move { end.run_until_cancelled(end_when_not_allowed(&state, caller, headers, &end)).await }
     });
 
-    let endpoint = Event::default().event("endpoint").data(format!("/messages?sessionId={id}"));
+    // Relative, so that it stays below the path prefix that a proxy may add.
+    let endpoint = Event::default().event("endpoint").data(format!("messages?sessionId={id}"));
     let guard = StreamGuard {
         state: state.clone(),
         id,
