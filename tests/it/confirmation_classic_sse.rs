@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     confirmation::{ALWAYS, CAN_ASK, initialize, yes},
+    http_classic_sse::resolved,
     program::{HttpServer, SANDBOX_KEY, eventually, fetch, resume_message, text},
     upstream::{Reply, Upstream},
 };
@@ -21,7 +22,7 @@ impl<'a> Stream<'a> {
     async fn open(server: &'a HttpServer) -> Self {
         let response = server.get("/sse").bearer_auth(SANDBOX_KEY).send().await.unwrap();
         let mut stream = Self { server, response, endpoint: String::new(), buffer: String::new(), calls: 0 };
-        stream.endpoint = stream.data().await;
+        stream.endpoint = resolved(&stream.data().await, "/sse");
         stream
             .send(&json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": initialize(CAN_ASK[0])}))
             .await;

@@ -63,6 +63,26 @@ async fn the_newest_revision_is_spoken_without_initialize() {
 }
 
 #[tokio::test]
+async fn wildcards_in_accept_or_no_accept_and_a_trailing_slash_are_served() {
+    let server = HttpServer::start(&["--emulator"], &[]).await;
+    for path in ["/mcp", "/mcp/", "/mcp/?read_only=false"] {
+        let message = resume_message("ses_demo_expired").to_string();
+        for accept in ["*/*", "application/*", "text/html, */*;q=0.8"] {
+            let request = server.client.post(format!("{}{path}", server.url)).body(message.clone());
+            let request = request.header("content-type", "application/json").header("accept", accept);
+            assert_eq!(json_of(request).await["result"]["isError"], false, "{path} {accept}");
+        }
+        let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+        let length = format!("content-type: application/json\r\ncontent-length: {}\r\n\r\n", message.len());
+        let mut connection = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).await.unwrap();
+        connection.write_all((head + &length + &message).as_bytes()).await.unwrap();
+        let mut response = String::new();
+        connection.read_to_string(&mut response).await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 200") && response.contains(r#""isError":false"#), "{response}");
+    }
+}
+
+#[tokio::test]
 async fn progress_makes_the_answer_an_event_stream() {
     let upstream = Upstream::always([Reply::new(429, &["retry-after: 1"], ""), Reply::resumed()]).await;
     let server = HttpServer::of_api(&upstream.url, &[]).await;
@@ -186,7 +206,8 @@ async fn clients_that_stall_do_not_hold_its_end_up() {
 #[tokio::test]
 async fn a_server_that_is_full_still_says_that_it_stops() {
     let upstream = Upstream::always([Reply::Hang]).await;
-    let server = HttpServer::start(&["--max-connections", "2"], &[("VERIFA_API_URL", &upstream.url)]).await;
+    let environment = [("VERIFA_API_KEY", SANDBOX_KEY), ("VERIFA_API_URL", &upstream.url)];
+    let server = HttpServer::start(&["--max-connections", "2"], &environment).await;
     let stream = server.get("/sse").bearer_auth(SANDBOX_KEY).send().await.unwrap();
     let call = tokio::spawn(server.resume(SANDBOX_KEY, "ses_1").send());
     upstream.arrival().await;

@@ -4,11 +4,11 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 use verifa_mcp::internals::routes;
 
-use crate::program::{HttpServer, SANDBOX_KEY, resume_message, run};
+use crate::program::{HttpServer, SANDBOX_KEY, eventually, resume_message, run};
 
 #[tokio::test]
 async fn every_route_that_is_not_public_requires_credentials() {
@@ -95,6 +95,25 @@ async fn a_foreign_origin_is_refused_although_the_host_is_right() {
 }
 
 #[tokio::test]
+async fn a_request_from_a_page_of_another_site_is_rejected_although_it_has_no_origin() {
+    let server = HttpServer::start(&["--emulator"], &[]).await;
+    // As a browser sends it for an <img> or a link.
+    for (site, status) in
+        [("cross-site", 403), ("Cross-Site", 403), ("new-value", 403), ("same-origin", 200), ("none", 200)]
+    {
+        let stream = server.get("/sse").header("sec-fetch-site", site).send().await.unwrap();
+        assert_eq!(stream.status(), status, "{site}");
+        if status == 403 {
+            assert!(stream.text().await.unwrap().contains("VERIFA_MCP_ALLOWED_ORIGINS"));
+        }
+    }
+    let allowed = server.get("/sse").header("sec-fetch-site", "cross-site").header("origin", "http://localhost:5173");
+    assert_eq!(allowed.send().await.unwrap().status(), 200);
+    let public = server.get("/metrics").header("sec-fetch-site", "cross-site").send().await.unwrap();
+    assert_eq!(public.status(), 200);
+}
+
+#[tokio::test]
 async fn browsers_of_allowed_origins_may_call() {
     let server = HttpServer::start(&["--allowed-origin", "https://app.example.com"], &[]).await;
     let preflight = |origin: &str| {
@@ -151,6 +170,27 @@ async fn answers_show_no_version_and_are_not_held_back_by_proxies() {
 }
 
 #[tokio::test]
+async fn rejected_requests_are_summed_up_in_the_log() {
+    let server = HttpServer::start(&[], &[]).await;
+    for _ in 0..300 {
+        assert_eq!(server.post("/mcp", &json!({})).send().await.unwrap().status(), 401);
+        assert_eq!(server.get("/nothing").send().await.unwrap().status(), 404);
+    }
+    server.signal("TERM").await;
+    let log = server.end().await.1;
+    for status in ["status=401", "status=404"] {
+        let lines = log.lines().filter(|line| line.contains(status));
+        let (sums, single): (Vec<_>, Vec<_>) = lines.partition(|line| line.contains("more requests"));
+        let summed_up = sums.iter().map(|line| line.split_once("requests=").unwrap().1);
+        let summed_up: usize = summed_up.map(|rest| rest.split(' ').next().unwrap().parse::<usize>().unwrap()).sum();
+        assert_eq!(single.len() + summed_up, 300, "{log}");
+        assert!(single[0].contains("request_id="), "{log}");
+        // A line of each kind a second.
+        assert!(single.len() < 100 && sums.len() <= single.len(), "{log}");
+    }
+}
+
+#[tokio::test]
 async fn connections_are_bounded_and_the_next_ones_wait() {
     let server = HttpServer::start(&["--emulator", "--max-connections", "1"], &[]).await;
     let address = server.url.strip_prefix("http://").unwrap();
@@ -171,6 +211,49 @@ async fn connections_are_bounded_and_the_next_ones_wait() {
     assert_eq!(&answer, b"HTTP/1.1 200 OK");
 }
 
+/// A connection that is kept open after a request without or with this key, and the response's status.
+async fn keep_open(socket: TcpSocket, server: &HttpServer, key: Option<&str>) -> std::io::Result<(TcpStream, String)> {
+    let mut connection = socket.connect(server.url.strip_prefix("http://").unwrap().parse().unwrap()).await?;
+    let key = key.map_or_else(String::new, |key| format!("x-api-key: {key}\r\n"));
+    connection.write_all(format!("GET /mcp HTTP/1.1\r\nhost: localhost\r\n{key}\r\n").as_bytes()).await?;
+    let mut status = [0; 12];
+    connection.read_exact(&mut status).await?;
+    Ok((connection, str::from_utf8(&status[9..]).unwrap().to_owned()))
+}
+
+#[tokio::test]
+async fn one_caller_holds_at_most_a_quarter_of_the_connections() {
+    let server = HttpServer::start(&["--max-connections", "8"], &[]).await;
+    let mut kept = Vec::new();
+    for (key, expected) in
+        [("vk_live_a", "405"), ("vk_live_a", "405"), ("vk_live_a", "429"), ("vk_live_b", "405"), ("vk_live_b", "405")]
+    {
+        let (connection, status) = keep_open(TcpSocket::new_v4().unwrap(), &server, Some(key)).await.unwrap();
+        assert_eq!(status, expected, "{key}");
+        kept.push(connection);
+    }
+    kept.remove(0);
+    let again = async || keep_open(TcpSocket::new_v4().unwrap(), &server, Some("vk_live_a")).await.unwrap();
+    eventually(async || again().await.1 == "405").await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn one_address_holds_at_most_a_quarter_of_the_connections_before_it_authenticates() {
+    let server = HttpServer::start(&["--max-connections", "8"], &[]).await;
+    let from = |address: &str| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
+        socket
+    };
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        kept.push(keep_open(from("127.0.0.9"), &server, None).await.unwrap());
+    }
+    assert!(keep_open(from("127.0.0.9"), &server, None).await.is_err(), "closed without a response");
+    assert_eq!(keep_open(from("127.0.0.8"), &server, None).await.unwrap().1, "401");
+}
+
 #[tokio::test]
 async fn connections_that_say_nothing_are_cut() {
     let server = HttpServer::start(&["--emulator", "--max-connections", "3"], &[]).await;
@@ -182,6 +265,22 @@ async fn connections_that_say_nothing_are_cut() {
         silent.push(connection);
     }
     assert_eq!(server.get("/healthz").send().await.unwrap().status(), 200, "when the silent ones are gone");
+}
+
+#[tokio::test]
+async fn connections_whose_client_reads_nothing_are_cut() {
+    let server = HttpServer::start(&["--emulator", "--max-connections", "2"], &[]).await;
+    let address = server.url.strip_prefix("http://").unwrap().parse().unwrap();
+    let requests = "GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(10_000);
+    let mut unread = Vec::new();
+    for _ in 0..2 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        let (reader, mut writer) = socket.connect(address).await.unwrap().into_split();
+        let requests = requests.clone();
+        unread.push((reader, tokio::spawn(async move { writer.write_all(requests.as_bytes()).await })));
+    }
+    eventually(async || server.get("/healthz").send().await.is_ok()).await;
 }
 
 #[tokio::test]

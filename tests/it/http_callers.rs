@@ -155,7 +155,13 @@ async fn the_query_narrows_and_never_widens() {
         assert_eq!(tool_names(&answer).len(), tools, "{query}");
     }
     for (query, words) in [
-        ("read_only=perhaps", "read_only must be true or false"),
+        ("read_only=perhaps", "read_only=true or read_only=false"),
+        ("Read_Only=1", r#"unknown parameter \"Read_Only\". Known here: toolsets, read_only"#),
+        ("toolsets[]=resume", r#"unknown parameter \"toolsets[]\""#),
+        ("sessionId=1", r#"unknown parameter \"sessionId\""#),
+        ("read_only", "read_only without a value"),
+        ("toolsets=lookup&toolsets=resume", "toolsets twice"),
+        ("toolsets=,", "names no toolset"),
         ("toolsets=resume,cases", "names no toolset; the toolsets are lookup, resume, links"),
     ] {
         let request = server.post(&format!("/mcp?{query}"), &list_tools()).bearer_auth(SANDBOX_KEY);

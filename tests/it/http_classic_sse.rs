@@ -2,12 +2,19 @@
 
 use std::collections::VecDeque;
 
+use reqwest::Url;
 use serde_json::{Value, json};
 
 use crate::{
     program::{HttpServer, SANDBOX_KEY, eventually, resume_message, run, stdout, tool_names},
     upstream::{Reply, Upstream},
 };
+
+/// The path that clients resolve an endpoint event to, which came from this path.
+pub(crate) fn resolved(endpoint: &str, sse: &str) -> String {
+    let url = Url::parse("http://localhost").unwrap().join(sse).unwrap().join(endpoint).unwrap();
+    format!("{}?{}", url.path(), url.query().unwrap())
+}
 
 /// A client's end of a stream.
 struct Stream<'a> {
@@ -28,7 +35,7 @@ impl<'a> Stream<'a> {
         let mut stream = Self { server, key, response, endpoint, buffer, events };
         let (event, endpoint) = stream.event().await.unwrap();
         assert_eq!(event, "endpoint");
-        stream.endpoint = endpoint;
+        stream.endpoint = resolved(&endpoint, "/sse");
         stream
     }
 
@@ -86,6 +93,17 @@ async fn a_call_goes_in_by_messages_and_its_answer_comes_out_of_the_stream() {
     assert_eq!(stream.send(&wrong).await, 202);
     let error = stream.message().await;
     assert!(error["result"]["content"][0]["text"].as_str().unwrap().contains("Request id: "), "{error}");
+}
+
+#[tokio::test]
+async fn behind_a_path_prefix_messages_go_below_the_prefix() {
+    let server = HttpServer::start(&[], &[]).await;
+    let mut stream = Stream::open(&server, SANDBOX_KEY).await;
+    stream.response = server.get("/sse?toolsets=lookup").bearer_auth(SANDBOX_KEY).send().await.unwrap();
+    let endpoint = stream.event().await.unwrap().1;
+    let below = |sse| resolved(&endpoint, sse).split('?').next().unwrap().to_owned();
+    assert_eq!(below("/verifa/sse"), "/verifa/messages");
+    assert_eq!(below("/sse?toolsets=lookup"), "/messages");
 }
 
 #[tokio::test]
@@ -163,21 +181,39 @@ async fn streams_are_bounded_and_a_place_is_free_again_when_one_ends() {
 }
 
 #[tokio::test]
-async fn what_is_taken_from_a_caller_is_taken_from_its_open_streams() {
+async fn a_stream_ends_when_its_token_is_revoked_or_narrowed_and_until_then_has_the_fewer_permissions() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tokens");
     let path = file.to_str().unwrap();
-    let made = run(["token", "new", "support", "--tokens-file", path], &[]).await;
-    let token = stdout(&made).trim().to_owned();
-    let environment = [("VERIFA_API_KEY", SANDBOX_KEY), ("VERIFA_MCP_TOKENS_FILE", path)];
-    let server = HttpServer::start(&["--auth", "token"], &environment).await;
-    let mut stream = Stream::open(&server, &token).await;
-    stream.initialize().await;
-    let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replace("\"read_only\":false", "\"read_only\":true")).unwrap();
-    stream.send(&resume_message("ses_1")).await;
-    let refused = stream.message().await;
-    assert!(refused["result"]["content"][0]["text"].as_str().unwrap().contains("disabled for you"), "{refused}");
+    for change in ["revoked", "narrowed", "widened"] {
+        let arguments: &[&str] = if change == "widened" { &["--read-only"] } else { &[] };
+        let arguments = ["token", "new", change, "--tokens-file", path].into_iter().chain(arguments.iter().copied());
+        let token = stdout(&run(arguments, &[]).await).trim().to_owned();
+        let upstream = Upstream::always([Reply::resumed()]).await;
+        let environment =
+            [("VERIFA_API_KEY", SANDBOX_KEY), ("VERIFA_API_URL", &upstream.url), ("VERIFA_MCP_TOKENS_FILE", path)];
+        let server = HttpServer::start(&["--auth", "token"], &environment).await;
+        let mut stream = Stream::open(&server, &token).await;
+        stream.initialize().await;
+        let text = std::fs::read_to_string(&file).unwrap();
+        let changed = match change {
+            "revoked" => text.lines().filter(|line| !line.contains(change)).collect::<Vec<_>>().join("\n"),
+            "narrowed" => text.replace("\"read_only\":false", "\"read_only\":true"),
+            _ => text.replace("\"read_only\":true", "\"read_only\":false"),
+        };
+        assert_ne!(changed, text);
+        std::fs::write(&file, changed).unwrap();
+        stream.send(&resume_message("ses_1")).await;
+        if change == "widened" {
+            let text = stream.message().await["result"]["content"][0]["text"].to_string();
+            assert!(text.contains("disabled for you"), "{text}");
+            continue;
+        }
+        while let Some((_, data)) = stream.event().await {
+            assert!(data.contains("disabled for you"), "{data}");
+        }
+        assert!(upstream.received().is_empty(), "{change}");
+    }
 }
 
 #[tokio::test]
@@ -188,7 +224,7 @@ async fn a_client_that_does_not_read_its_stream_waits_with_its_messages() {
     let ping = json!({"jsonrpc": "2.0", "id": "x".repeat(60_000), "method": "ping"});
     eventually(async || {
         let response = server.post(&stream.endpoint, &ping).bearer_auth(SANDBOX_KEY).send().await.unwrap();
-        response.status() == 408 && response.text().await.unwrap().contains("your stream is not read")
+        response.status() == 504 && response.text().await.unwrap().contains("your stream is not read")
     })
     .await;
 }
@@ -199,7 +235,7 @@ async fn the_rights_of_a_stream_are_those_it_was_opened_with() {
     let response = server.get("/sse?read_only=true").bearer_auth(SANDBOX_KEY).send().await.unwrap();
     let (endpoint, buffer, events) = Default::default();
     let mut stream = Stream { server: &server, key: SANDBOX_KEY, response, endpoint, buffer, events };
-    stream.endpoint = stream.event().await.unwrap().1 + "&read_only=false";
+    stream.endpoint = resolved(&stream.event().await.unwrap().1, "/sse") + "&read_only=false";
     stream.initialize().await;
     stream.send(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})).await;
     assert_eq!(tool_names(&stream.message().await), ["list_sessions", "get_session"]);

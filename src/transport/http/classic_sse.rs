@@ -13,7 +13,7 @@ use std::{
 use axum::{
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, FromRequest, Request},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response, Sse,
         sse::{Event, KeepAlive},
@@ -28,24 +28,21 @@ use rmcp::{
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::{
-    sync::{CancellationToken, DropGuard, PollSender},
-    task::TaskTracker,
-};
-use url::form_urlencoded;
+use tokio_util::sync::{CancellationToken, DropGuard, PollSender};
 
 use super::{
     HttpConfig, HttpState, MAX_BODY,
     auth::AuthError,
     error_response::{error_response, retryable_error},
-    limits::{CallPermit, CallerLimiter},
+    limits::{Limiter, Permit},
+    query::Query,
     rejection::RequestRejection,
 };
 use crate::{
-    call::Caller,
+    call::{Caller, Identity},
     metrics::GaugeGuard,
     server::{RequestId, Server},
 };
@@ -54,6 +51,8 @@ use crate::{
 const BUFFERED_MESSAGES: usize = 16;
 /// The interval at which a silent stream shows that it is open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// The interval at which a stream's credentials are checked again.
+const AUTHENTICATION_INTERVAL: Duration = Duration::from_secs(2);
 /// Time for a client from opening a stream to its first message.
 const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -61,7 +60,7 @@ const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct StreamRegistry {
     server: Server,
     permits: Arc<Semaphore>,
-    per_caller: Arc<CallerLimiter>,
+    per_caller: Arc<Limiter<Identity>>,
     end: CancellationToken,
     streams: Mutex<HashMap<String, Stream>>,
 }
@@ -70,7 +69,7 @@ impl StreamRegistry {
     /// `end` ends all streams.
     pub(super) fn new(server: Server, config: &HttpConfig, end: CancellationToken) -> Self {
         let permits = Arc::new(Semaphore::new(config.max_streams));
-        let per_caller = CallerLimiter::new(Some(config.max_streams_per_caller), TaskTracker::new());
+        let per_caller = Limiter::new(Some(config.max_streams_per_caller));
         Self { server, permits, per_caller, end, streams: Mutex::default() }
     }
 
@@ -99,9 +98,9 @@ impl Stream {
 }
 
 /// `GET /sse`
-pub(super) fn open(state: &Arc<HttpState>, caller: Caller) -> Response {
+pub(super) fn open(state: &Arc<HttpState>, caller: Caller, headers: HeaderMap) -> Response {
     let registry = &state.streams;
-    let permits = (registry.permits.clone().try_acquire_owned(), registry.per_caller.try_acquire(&caller));
+    let permits = (registry.permits.clone().try_acquire_owned(), registry.per_caller.try_acquire(caller.identity()));
     let (Ok(permit), Ok(caller_permit)) = permits else {
         let text = "The limit of open streams, or of open streams per caller, is reached. Retry in some seconds, or use \
                     /mcp.";
@@ -113,11 +112,18 @@ pub(super) fn open(state: &Arc<HttpState>, caller: Caller) -> Response {
     let end = registry.end.child_token();
 
     let server = registry.server.for_caller(caller.clone());
-    registry.streams().insert(id.clone(), Stream { owner: caller, to_server, to_client: to_client.downgrade() });
+    registry
+        .streams()
+        .insert(id.clone(), Stream { owner: caller.clone(), to_server, to_client: to_client.downgrade() });
     let transport = (PollSender::new(to_client), ReceiverStream::new(from_client));
     tokio::spawn(serve(server, transport, end.clone()));
+    tokio::spawn({
+        let (state, end) = (state.clone(), end.clone());
+        async move { end.run_until_cancelled(end_when_not_allowed(&state, caller, headers, &end)).await }
+    });
 
-    let endpoint = Event::default().event("endpoint").data(format!("/messages?sessionId={id}"));
+    // Relative, so that it stays below the path prefix that a proxy may add.
+    let endpoint = Event::default().event("endpoint").data(format!("messages?sessionId={id}"));
     let guard = StreamGuard {
         state: state.clone(),
         id,
@@ -147,15 +153,31 @@ async fn serve(
     }
 }
 
+/// Ends a stream whose credentials are no longer valid, or no longer have all permissions that it was opened with.
+async fn end_when_not_allowed(state: &HttpState, opened: Caller, headers: HeaderMap, end: &CancellationToken) {
+    let is_allowed = |now: Caller| {
+        now.identity() == opened.identity() && opened.permissions.intersection(&now.permissions) == opened.permissions
+    };
+    loop {
+        sleep(AUTHENTICATION_INTERVAL).await;
+        if !state.config.auth.authenticate(&headers).await.is_ok_and(is_allowed) {
+            tracing::info!(
+                caller = opened.label(),
+                "a stream ended: its caller's permissions were revoked or narrowed"
+            );
+            return end.cancel();
+        }
+    }
+}
+
 /// `POST /messages`
 pub(super) async fn receive(
     state: &HttpState,
     caller: Caller,
+    query: Query,
     mut request: Request<Incoming>,
 ) -> Result<Response, RequestRejection> {
-    let query = request.uri().query().unwrap_or_default();
-    let id = form_urlencoded::parse(query.as_bytes()).find_map(|(name, value)| (name == "sessionId").then_some(value));
-    let stream = id.and_then(|id| state.streams.streams().get(id.as_ref()).cloned());
+    let stream = query.session_id.and_then(|id| state.streams.streams().get(&id).cloned());
     let request_id = request.extensions_mut().remove::<RequestId>();
     DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
     let body = match Bytes::from_request(request.map(Body::new), &()).await {
@@ -207,7 +229,7 @@ struct StreamGuard {
     state: Arc<HttpState>,
     id: String,
     _permit: OwnedSemaphorePermit,
-    _caller_permit: CallPermit,
+    _caller_permit: Permit<Identity>,
     _counted: GaugeGuard,
     _end: DropGuard,
 }

@@ -5,7 +5,6 @@
 use std::{convert::Infallible, sync::Arc};
 
 use axum::{
-    body::Body,
     http::{HeaderName, HeaderValue, Method, Request, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -14,11 +13,13 @@ use tokio::time::timeout;
 
 use super::{
     HttpConfig, HttpState,
-    access_control::{check_host, check_origin},
+    access_control::{check_host, check_origin, check_site},
     access_log::{AccessLine, REQUEST_ID, request_id},
     classic_sse,
+    connection_owner::ConnectionShare,
     error_response::error_response,
-    health,
+    health, mcp,
+    query::{MESSAGE_PARAMETERS, PARAMETERS, Query},
     rejection::RequestRejection,
 };
 use crate::{call::Caller, server::RequestId};
@@ -30,8 +31,10 @@ const GET_HEAD: &[Method] = &[Method::GET, Method::HEAD];
 const POST: &[Method] = &[Method::POST];
 
 /// The routes of the main listeners. `/mcp`, which nearly every request is for, is first.
-const ROUTES: [Route; 6] = [
+const ROUTES: [Route; 7] = [
     Route::closed("/mcp", POST, CallerHandler::Mcp),
+    // Pasted URLs and load balancers add the slash; a redirect would lose the `Authorization` header.
+    Route::closed("/mcp/", POST, CallerHandler::Mcp),
     Route::closed("/sse", GET, CallerHandler::OpenStream),
     Route::closed("/messages", POST, CallerHandler::ReceiveMessage),
     Route::probe("/healthz", GET_HEAD, PublicHandler::Alive),
@@ -78,6 +81,15 @@ enum PublicHandler {
     Metrics,
 }
 
+impl CallerHandler {
+    fn parameters(self) -> &'static [&'static str] {
+        match self {
+            Self::Mcp | Self::OpenStream => &PARAMETERS,
+            Self::ReceiveMessage => &MESSAGE_PARAMETERS,
+        }
+    }
+}
+
 impl Route {
     const fn closed(path: &'static str, methods: &'static [Method], handler: CallerHandler) -> Self {
         Self { path, methods, access: Access::Caller(handler) }
@@ -122,7 +134,7 @@ pub(super) async fn handle(
 ) -> Result<Response, Infallible> {
     let route = routes.iter().find(|route| route.path == request.uri().path());
     let id = request_id(request.headers());
-    let mut line = AccessLine::new(&state.metrics, request.method(), route.map_or("other", |route| route.path), &id);
+    let mut line = AccessLine::new(&state.access_log, request.method(), route.map_or("other", |route| route.path), &id);
     let mut response = match respond(&state, route, request, &mut line).await {
         Ok(response) => response,
         Err(rejection) => rejection.into_response(),
@@ -166,13 +178,19 @@ async fn respond(
             })
         }
         Access::Caller(handler) => {
-            let caller = config.auth.authenticate(headers, request.uri().query(), &config.permissions).await?;
+            check_site(headers)?;
+            let mut caller = config.auth.authenticate(headers).await?;
+            if let Some(share) = request.extensions().get::<Arc<ConnectionShare>>() {
+                share.assign_to(&caller)?;
+            }
             // Only now: clients discover with a GET of /mcp how to authenticate.
             check_method()?;
+            let query = Query::parse(request.uri().query().unwrap_or_default(), handler.parameters())?;
+            caller.permissions = caller.permissions.intersection(&config.permissions).intersection(&query.permissions);
             line.caller = caller.label().map(str::to_owned);
             request.extensions_mut().insert(RequestId(line.request_id.to_owned()));
             // Boxed: the future is large, and would be moved around in one piece with others.
-            let handled = Box::pin(handle_for(state, handler, caller, request));
+            let handled = Box::pin(handle_for(state, handler, caller, query, request));
             timeout(config.request_timeout, handled).await.unwrap_or_else(|_| Ok(too_late(handler)))
         }
     }
@@ -182,18 +200,16 @@ async fn handle_for(
     state: &Arc<HttpState>,
     handler: CallerHandler,
     caller: Caller,
-    mut request: Request<Incoming>,
+    query: Query,
+    request: Request<Incoming>,
 ) -> Result<Response, RequestRejection> {
     match handler {
         CallerHandler::Mcp => {
-            // Held until the call has ended: it travels with the request.
             let permit = state.calls.try_acquire(&caller)?;
-            request.extensions_mut().insert(Arc::new(permit));
-            request.extensions_mut().insert(caller);
-            Ok(state.mcp.handle(request).await.map(Body::new))
+            Ok(mcp::respond(state, caller, permit, request).await)
         }
-        CallerHandler::OpenStream => Ok(classic_sse::open(state, caller)),
-        CallerHandler::ReceiveMessage => classic_sse::receive(state, caller, request).await,
+        CallerHandler::OpenStream => Ok(classic_sse::open(state, caller, request.into_parts().0.headers)),
+        CallerHandler::ReceiveMessage => classic_sse::receive(state, caller, query, request).await,
     }
 }
 
@@ -204,5 +220,5 @@ fn too_late(handler: CallerHandler) -> Response {
             "This message was not accepted: your stream is not read, or too many of your calls run. Send it again."
         }
     };
-    error_response(StatusCode::REQUEST_TIMEOUT, text)
+    error_response(StatusCode::GATEWAY_TIMEOUT, text)
 }

@@ -1,11 +1,10 @@
 //! Authentication: reads a request's credentials and returns its caller, or why it has none.
 //!
-//! Nothing is kept between requests, and a configured key is never lent to a caller who brings none. Error texts are for
+//! It keeps nothing between requests, and a configured key is never lent to a caller who brings none. Error texts are for
 //! the person who configures the client; they never repeat credentials. `api_key` and `token` are the modes that read
-//! credentials, `query` is what a client's URL may narrow.
+//! credentials.
 
 mod api_key;
-mod query;
 mod token;
 
 use axum::{
@@ -16,10 +15,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-pub(super) use self::query::QueryError;
 use super::error_response::error_response;
 use crate::{
-    call::{Caller, Permissions},
+    call::Caller,
     tokens::Tokens,
     verifa::{ApiKey, InvalidApiKey, wire},
 };
@@ -59,21 +57,12 @@ pub(crate) enum Authenticator {
 }
 
 impl Authenticator {
-    /// The caller of a request, with the permissions that `allowed` and the query leave.
-    pub(super) async fn authenticate(
-        &self,
-        headers: &HeaderMap,
-        query: Option<&str>,
-        allowed: &Permissions,
-    ) -> Result<Caller, AuthError> {
-        let mut caller = match self {
-            Self::None(caller) => caller.clone(),
-            Self::ApiKey => api_key::authenticate(credentials(headers)?)?,
-            Self::Token(tokens, key) => token::authenticate(tokens, key, credentials(headers)?)?,
-        };
-        let requested = query::permissions(query.unwrap_or_default())?;
-        caller.permissions = caller.permissions.intersection(allowed).intersection(&requested);
-        Ok(caller)
+    pub(super) async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, AuthError> {
+        match self {
+            Self::None(caller) => Ok(caller.clone()),
+            Self::ApiKey => api_key::authenticate(credentials(headers)?),
+            Self::Token(tokens, key) => token::authenticate(tokens, key, credentials(headers)?),
+        }
     }
 }
 
@@ -123,14 +112,11 @@ pub(super) enum AuthError {
     UnknownToken,
     #[error("This stream was opened with other credentials. Send each message with those of its stream.")]
     OtherStream,
-    #[error(transparent)]
-    Query(#[from] QueryError),
 }
 
 impl AuthError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Query(_) => StatusCode::BAD_REQUEST,
             Self::MissingKey
             | Self::Ambiguous
             | Self::InvalidKey(_)
