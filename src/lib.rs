@@ -12,7 +12,7 @@
 //! - `cli`: commands and flags; `config`: settings, checked; [`telemetry`]: logs on stderr; [`metrics`]: counters.
 //! - [`audit`]: a file that says who asked for what and what became of it.
 //! - [`tokens`]: who may call a deployment that owns the key: tokens, kept as hashes in a file.
-//! - [`install`]: puts this server into the configuration of MCP clients.
+//! - `install`: adds this server to the configuration of MCP clients.
 //! - `qr`: draws QR codes.
 //!
 //! Arrows point one way: `transport → server → tools → audit → verifa`. A call reads like a sentence: bytes → tool

@@ -25,7 +25,7 @@ pub(crate) fn current_entry(
     let spec = client.spec();
     let found = match spec.mechanism {
         Mechanism::Codex => codex_entry(name)?,
-        Mechanism::File | Mechanism::Claude => json::find(file.text(), spec.servers, name.as_str())?,
+        Mechanism::File | Mechanism::Claude => json::find(file.text.as_deref(), spec.servers, name.as_str())?,
     };
     match found {
         Some(entry) if !starts_verifa_mcp(&entry, executable) => {

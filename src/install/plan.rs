@@ -12,11 +12,14 @@ use super::{
     json,
 };
 
-/// What is known before anything is done.
-pub(crate) struct InstallRequest<'a> {
+/// What the user asks for, and what is known before anything is done.
+pub(crate) struct InstallRequest {
     pub(crate) client: Client,
-    pub(crate) name: &'a ServerName,
-    pub(crate) file: &'a ConfigFile,
+    pub(crate) name: ServerName,
+    pub(crate) executable: String,
+    /// The entry to write; none to remove the one that is there.
+    pub(crate) entry: Option<Entry>,
+    pub(crate) file: ConfigFile,
     /// The entry of this name, which starts this program.
     pub(crate) existing: Option<Value>,
     /// Whether the client's own command, if it has one, can be run.
@@ -67,78 +70,84 @@ pub(crate) enum InstallError {
     Command(String),
 }
 
-impl InstallRequest<'_> {
-    /// How to add the entry, or replace the one that is there.
-    pub(crate) fn install(&self, entry: &Entry) -> Result<Plan, InstallError> {
-        let spec = self.client.spec();
-        let fields = entry.fields(&spec, self.name);
+impl InstallRequest {
+    pub(crate) fn is_uninstall(&self) -> bool {
+        self.entry.is_none()
+    }
+
+    pub(crate) fn plan(&self) -> Result<Plan, InstallError> {
+        self.entry.as_ref().map_or_else(|| self.uninstall(), |entry| self.install(entry))
+    }
+
+    fn install(&self, entry: &Entry) -> Result<Plan, InstallError> {
+        let (name, spec) = (&self.name, self.client.spec());
+        let fields = entry.fields(&spec, name);
         let new = merged(self.existing.as_ref(), &fields);
         let is_there = self.existing.as_ref().and_then(Value::as_object) == Some(&new);
         match spec.mechanism {
             Mechanism::File => self.edit(entry, &spec, &new),
-            Mechanism::Claude | Mechanism::Codex if entry.has_plaintext_key() => {
-                Err(InstallError::KeyOnCommandLine(spec.title))
-            }
-            Mechanism::Claude | Mechanism::Codex if is_there => Ok(Plan::Nothing),
+            _ if entry.has_plaintext_key() => Err(InstallError::KeyOnCommandLine(spec.title)),
+            _ if is_there => Ok(Plan::Nothing),
             Mechanism::Claude => {
-                let remove = self.existing.as_ref().map(|_| command::remove_from_claude(self.name));
-                Ok(Plan::Run(remove.into_iter().chain([command::add_to_claude(self.name, fields)]).collect()))
+                let remove = self.existing.as_ref().map(|_| command::remove_from_claude(name));
+                Ok(Plan::Run(remove.into_iter().chain([command::add_to_claude(name, fields)]).collect()))
             }
-            Mechanism::Codex if self.has_command => Ok(Plan::Run(vec![command::add_to_codex(self.name, entry)])),
+            Mechanism::Codex if self.has_command => Ok(Plan::Run(vec![command::add_to_codex(name, entry)])),
             Mechanism::Codex => {
-                let block = entry.toml(spec.servers, self.name);
-                Ok(Plan::Manual(format!("Add this to {}:\n\n{block}", self.file.path().display())))
+                let (path, block) = (self.file.path.display(), entry.toml(spec.servers, name));
+                Ok(Plan::Manual(format!("Add this to {path}:\n\n{block}")))
             }
         }
     }
 
     fn edit(&self, entry: &Entry, spec: &ClientSpec, new: &Map<String, Value>) -> Result<Plan, InstallError> {
-        let input = entry.input(self.name);
+        let input = entry.input(&self.name);
         let set = |text, fields| json::set(text, spec.servers, self.name.as_str(), fields, input.as_ref());
-        let text = set(self.file.text(), new)?;
-        let make_private = entry.has_plaintext_key() && self.file.others_can_read();
-        if self.file.text() == Some(&text) && !make_private {
+        let text = set(self.file.text.as_deref(), new)?;
+        let make_private = entry.has_plaintext_key() && self.file.others_can_read;
+        if self.file.text.as_ref() == Some(&text) && !make_private {
             return Ok(Plan::Nothing);
         }
-        let shown = set(None, &entry.masked().fields(spec, self.name))?;
+        let shown = set(None, &entry.masked().fields(spec, &self.name))?;
         Ok(Plan::Edit { text, shown, make_private })
     }
 
-    /// How to remove the entry.
-    pub(crate) fn uninstall(&self) -> Result<Plan, InstallError> {
-        let ClientSpec { mechanism, servers, .. } = self.client.spec();
-        let name = self.name;
-        match (mechanism, self.file.text()) {
-            (Mechanism::Codex, _) if !self.has_command => {
-                let path = self.file.path().display();
-                Ok(Plan::Manual(format!(
-                    "Remove [{servers}.{name}] and the tables below it from {path}, if it is there.\n"
-                )))
+    fn uninstall(&self) -> Result<Plan, InstallError> {
+        let (name, ClientSpec { mechanism, servers, .. }) = (&self.name, self.client.spec());
+        match mechanism {
+            Mechanism::Codex if !self.has_command => {
+                let path = self.file.path.display();
+                let text = format!("Remove [{servers}.{name}] and the tables below it from {path}, if it is there.\n");
+                Ok(Plan::Manual(text))
             }
             _ if self.existing.is_none() => Ok(Plan::Nothing),
-            (Mechanism::File, text) => {
-                let text = json::remove(text.unwrap_or_default(), servers, name.as_str(), &name.input_id())?;
+            Mechanism::File => {
+                let text = self.file.text.as_deref().unwrap_or_default();
+                let text = json::remove(text, servers, name.as_str(), &name.input_id())?;
                 Ok(Plan::Edit { text, shown: String::new(), make_private: false })
             }
-            (Mechanism::Claude, _) => Ok(Plan::Run(vec![command::remove_from_claude(name)])),
-            (Mechanism::Codex, _) => Ok(Plan::Run(vec![command::remove_from_codex(name)])),
+            Mechanism::Claude => Ok(Plan::Run(vec![command::remove_from_claude(name)])),
+            Mechanism::Codex => Ok(Plan::Run(vec![command::remove_from_codex(name)])),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use serde_json::json;
 
     use super::*;
     use crate::install::KeySource;
 
     const OLD: &str = r#"{"mcpServers": {"verifa-mcp": {"command": "/old/verifa-mcp", "timeout": 5}}}"#;
+    const COMMAND: &str = "/bin/verifa-mcp";
     const KEY: &str = "vk_live_abc";
 
     fn entry(key: KeySource) -> Entry {
         let variables = vec![("VERIFA_ENV", "sandbox".to_owned())];
-        Entry { command: "/bin/verifa-mcp".to_owned(), arguments: vec!["stdio".to_owned()], variables, key }
+        Entry { command: COMMAND.to_owned(), arguments: vec!["stdio".to_owned()], variables, key }
     }
 
     /// Installs with this key, or uninstalls without one. For Codex, the text is what it says about the entry.
@@ -148,10 +157,11 @@ mod tests {
         has_command: bool,
         key: Option<KeySource>,
     ) -> Result<Plan, InstallError> {
-        let (name, file) = (ServerName::default(), ConfigFile::with_text(text, true));
+        let (name, path) = (ServerName::default(), PathBuf::from("/home/jane/config"));
         let existing = json::find(text, client.spec().servers, name.as_str())?;
-        let request = InstallRequest { client, name: &name, file: &file, existing, has_command };
-        key.map_or_else(|| request.uninstall(), |key| request.install(&entry(key)))
+        let file = ConfigFile { location: path.clone(), path, text: text.map(str::to_owned), others_can_read: true };
+        let (executable, entry) = (String::new(), key.map(entry));
+        InstallRequest { client, name, executable, entry, file, existing, has_command }.plan()
     }
 
     /// The commands as they are shown, or what else there is to do.
@@ -197,12 +207,20 @@ mod tests {
 
     #[test]
     fn without_codex_the_user_is_told_what_to_do() {
-        let install = decide(Client::Codex, None, false, Some(KeySource::Environment));
-        let block = "[mcp_servers.verifa-mcp]\ncommand = \"/bin/verifa-mcp\"\nargs = [\"stdio\"]\n\n\
-                     [mcp_servers.verifa-mcp.env]\nVERIFA_ENV = \"sandbox\"\n";
-        assert_eq!(described(install), format!("Add this to /home/jane/config:\n\n{block}"));
-        let uninstall = decide(Client::Codex, None, false, None);
-        assert!(described(uninstall).starts_with("Remove [mcp_servers.verifa-mcp] and the tables below it from /home"));
+        let install = described(decide(Client::Codex, None, false, Some(KeySource::Environment)));
+        let (first, block) = install.split_once("\n\n").unwrap();
+        assert_eq!(first, "Add this to /home/jane/config:");
+        let document: toml_edit::DocumentMut = block.parse().unwrap();
+        let table = &document["mcp_servers"]["verifa-mcp"];
+        assert_eq!(table["command"].as_str(), Some(COMMAND));
+        assert_eq!(table["args"].as_array().and_then(|arguments| arguments.get(0)?.as_str()), Some("stdio"));
+        assert_eq!(table["env"]["VERIFA_ENV"].as_str(), Some("sandbox"));
+        let command = "C:\\\"a\"\u{7}\\verifa-mcp.exe".to_owned();
+        let block = Entry { command, ..entry(KeySource::Environment) }.toml("x", &ServerName::default());
+        let document: toml_edit::DocumentMut = block.parse().unwrap();
+        assert_eq!(document["x"]["verifa-mcp"]["command"].as_str(), Some("C:\\\"a\"\u{7}\\verifa-mcp.exe"));
+        let uninstall = described(decide(Client::Codex, None, false, None));
+        assert!(uninstall.starts_with("Remove [mcp_servers.verifa-mcp] and the tables below it from /home"));
     }
 
     #[test]
@@ -221,7 +239,7 @@ mod tests {
         let Ok(Plan::Edit { text, shown, .. }) = renewed else { panic!("an edit") };
         let fields: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(fields["mcpServers"]["verifa-mcp"]["timeout"], json!(5));
-        assert!(!shown.contains("timeout") && shown.contains("/bin/verifa-mcp"), "{shown}");
+        assert!(!shown.contains("timeout") && shown.contains(COMMAND), "{shown}");
     }
 
     #[test]
