@@ -187,6 +187,19 @@ mod tests {
     }
 
     #[test]
+    fn the_toml_block_says_what_the_entry_says() {
+        let (command, arguments) = ("C:\\\"a\"\u{7}\\verifa-mcp.exe", ["stdio", "--emulator"].map(str::to_owned));
+        let variables = vec![("VERIFA_ENV", "sandbox".to_owned())];
+        let entry =
+            Entry { command: command.into(), arguments: arguments.into(), variables, key: KeySource::Environment };
+        let document: toml_edit::DocumentMut = entry.toml("servers", &ServerName::default()).parse().unwrap();
+        let table = &document["servers"][PROGRAM];
+        assert_eq!((table["command"].as_str(), table["env"]["VERIFA_ENV"].as_str()), (Some(command), Some("sandbox")));
+        let arguments: Vec<_> = table["args"].as_array().unwrap().iter().filter_map(|it| it.as_str()).collect();
+        assert_eq!(arguments, ["stdio", "--emulator"]);
+    }
+
+    #[test]
     fn fields_and_variables_of_the_user_stay() {
         let fields = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap();
         let old = json!({

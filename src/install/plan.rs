@@ -138,120 +138,84 @@ mod tests {
 
     use serde_json::json;
 
-    use super::*;
-    use crate::install::KeySource;
+    use super::{
+        Client::{ClaudeCode, ClaudeDesktop, Codex, Cursor, VsCode},
+        *,
+    };
+    use crate::install::KeySource::{self, Environment, PlainText, Prompt};
 
-    const OLD: &str = r#"{"mcpServers": {"verifa-mcp": {"command": "/old/verifa-mcp", "timeout": 5}}}"#;
-    const COMMAND: &str = "/bin/verifa-mcp";
     const KEY: &str = "vk_live_abc";
 
-    fn entry(key: KeySource) -> Entry {
-        let variables = vec![("VERIFA_ENV", "sandbox".to_owned())];
-        Entry { command: COMMAND.to_owned(), arguments: vec!["stdio".to_owned()], variables, key }
-    }
-
-    /// Installs with this key, or uninstalls without one. For Codex, the text is what it says about the entry.
-    fn decide(
+    /// Plans to install with this key, or to uninstall without one. Others can read the file.
+    fn plan(
         client: Client,
-        text: Option<&str>,
+        existing: Option<&Value>,
         has_command: bool,
         key: Option<KeySource>,
     ) -> Result<Plan, InstallError> {
-        let (name, path) = (ServerName::default(), PathBuf::from("/home/jane/config"));
-        let existing = json::find(text, client.spec().servers, name.as_str())?;
-        let file = ConfigFile { location: path.clone(), path, text: text.map(str::to_owned), others_can_read: true };
-        let (executable, entry) = (String::new(), key.map(entry));
+        let (servers, name, path) = (client.spec().servers, ServerName::default(), PathBuf::from("/home/jane/config"));
+        let text = existing.map(|entry| format!("{:#}\n", json!({servers: {name.as_str(): entry}})));
+        let file = ConfigFile { location: path.clone(), path, text, others_can_read: true };
+        let (executable, existing, entry) = (String::new(), existing.cloned(), key.map(entry));
         InstallRequest { client, name, executable, entry, file, existing, has_command }.plan()
     }
 
-    /// The commands as they are shown, or what else there is to do.
-    fn described(plan: Result<Plan, InstallError>) -> String {
-        match plan {
-            Ok(Plan::Nothing) => "nothing".to_owned(),
-            Ok(Plan::Edit { make_private, .. }) => if make_private { "edit, private" } else { "edit" }.to_owned(),
-            Ok(Plan::Run(commands)) => commands.iter().map(|it| it.to_string() + "\n").collect(),
-            Ok(Plan::Manual(text)) => text,
-            Err(error) => error.to_string(),
-        }
+    fn entry(key: KeySource) -> Entry {
+        let (command, arguments) = ("/bin/verifa-mcp".to_owned(), vec!["stdio".to_owned()]);
+        Entry { command, arguments, variables: vec![("VERIFA_ENV", "sandbox".to_owned())], key }
     }
 
     #[test]
-    fn a_clients_own_command_adds_replaces_and_removes_an_entry() {
-        let install = |client, text| described(decide(client, text, true, Some(KeySource::Environment)));
-        let uninstall = |client, text| described(decide(client, text, true, None));
-        let fields = r#"{"type":"stdio","command":"/bin/verifa-mcp","args":["stdio"],"env":{"VERIFA_ENV":"sandbox"}}"#;
-        let add = format!("claude mcp add-json --scope user verifa-mcp '{fields}'\n");
-        let remove = "claude mcp remove --scope user verifa-mcp\n";
-        let with = |servers, fields| format!("{{\"{servers}\": {{\"verifa-mcp\": {fields}}}}}");
-        let current = with("mcpServers", fields);
-        for (text, installed, uninstalled) in [
-            (None, &*add, "nothing"),
-            (Some("{}"), &add, "nothing"),
-            (Some(OLD), &format!("{remove}{add}"), remove),
-            (Some(&current), "nothing", remove),
+    fn the_client_and_the_entry_that_is_there_decide_what_is_done() {
+        let (old, current) = (json!({"command": "old", "timeout": 5}), &Value::Null);
+        let key = || PlainText(KEY.to_owned());
+        let refused = |title| InstallError::KeyOnCommandLine(title).to_string();
+        for (client, existing, has_command, key, installing, uninstalling) in [
+            (ClaudeDesktop, None, false, Environment, "edit", "nothing"),
+            (Cursor, Some(&old), false, Environment, "edit", "edit"),
+            (Cursor, Some(current), false, Environment, "nothing", "edit"),
+            (Cursor, Some(&old), false, key(), "edit, make private", "edit"),
+            (Cursor, Some(current), false, key(), "edit, make private", "edit"),
+            (VsCode, Some(current), false, Environment, "nothing", "edit"),
+            // What it prompts for is not there.
+            (VsCode, Some(current), false, Prompt, "edit", "edit"),
+            (ClaudeCode, None, true, Environment, "claude mcp add-json;", "nothing"),
+            (ClaudeCode, Some(&old), true, Environment, "claude mcp remove;claude mcp add-json;", "claude mcp remove;"),
+            (ClaudeCode, Some(current), true, Environment, "nothing", "claude mcp remove;"),
+            (ClaudeCode, None, false, Environment, "claude mcp add-json;", "nothing"),
+            (ClaudeCode, Some(&old), true, key(), &refused("Claude Code"), "claude mcp remove;"),
+            (Codex, None, true, Environment, "codex mcp add;", "nothing"),
+            (Codex, Some(&old), true, Environment, "codex mcp add;", "codex mcp remove;"),
+            (Codex, Some(current), true, Environment, "nothing", "codex mcp remove;"),
+            (Codex, None, false, Environment, "Add this to /home", "Remove [mcp_s"),
+            (Codex, None, true, key(), &refused("Codex"), "nothing"),
         ] {
-            assert_eq!(install(Client::ClaudeCode, text), installed, "{text:?}");
-            assert_eq!(uninstall(Client::ClaudeCode, text), uninstalled, "{text:?}");
-        }
-        let add = "codex mcp add verifa-mcp --env 'VERIFA_ENV=sandbox' -- /bin/verifa-mcp stdio\n";
-        let remove = "codex mcp remove verifa-mcp\n";
-        let fields = r#"{"type":"stdio","args":["stdio"],"command":"/bin/verifa-mcp","env":{"VERIFA_ENV":"sandbox"}}"#;
-        let (old, current) = (with("mcp_servers", r#"{"command": "verifa-mcp"}"#), with("mcp_servers", fields));
-        for (text, installed, uninstalled) in
-            [(None, add, "nothing"), (Some(&*old), add, remove), (Some(&current), "nothing", remove)]
-        {
-            assert_eq!(install(Client::Codex, text), installed, "{text:?}");
-            assert_eq!(uninstall(Client::Codex, text), uninstalled, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn without_codex_the_user_is_told_what_to_do() {
-        let install = described(decide(Client::Codex, None, false, Some(KeySource::Environment)));
-        let (first, block) = install.split_once("\n\n").unwrap();
-        assert_eq!(first, "Add this to /home/jane/config:");
-        let document: toml_edit::DocumentMut = block.parse().unwrap();
-        let table = &document["mcp_servers"]["verifa-mcp"];
-        assert_eq!(table["command"].as_str(), Some(COMMAND));
-        assert_eq!(table["args"].as_array().and_then(|arguments| arguments.get(0)?.as_str()), Some("stdio"));
-        assert_eq!(table["env"]["VERIFA_ENV"].as_str(), Some("sandbox"));
-        let command = "C:\\\"a\"\u{7}\\verifa-mcp.exe".to_owned();
-        let block = Entry { command, ..entry(KeySource::Environment) }.toml("x", &ServerName::default());
-        let document: toml_edit::DocumentMut = block.parse().unwrap();
-        assert_eq!(document["x"]["verifa-mcp"]["command"].as_str(), Some("C:\\\"a\"\u{7}\\verifa-mcp.exe"));
-        let uninstall = described(decide(Client::Codex, None, false, None));
-        assert!(uninstall.starts_with("Remove [mcp_servers.verifa-mcp] and the tables below it from /home"));
-    }
-
-    #[test]
-    fn a_file_is_edited_unless_it_has_the_entry() {
-        for client in [Client::ClaudeDesktop, Client::VsCode, Client::Cursor] {
-            for key in [KeySource::Environment, KeySource::Prompt] {
-                let install = |text: Option<&str>| decide(client, text, false, Some(key.clone()));
-                let Ok(Plan::Edit { text, shown, .. }) = install(None) else { panic!("an edit") };
-                assert_eq!(shown, text);
-                assert_eq!(described(install(Some(&text))), "nothing");
-                assert_eq!(described(decide(client, Some(&text), false, None)), "edit");
+            let fields = Value::Object(entry(key.clone()).fields(&client.spec(), &ServerName::default()));
+            let existing = existing.map(|entry| if entry.is_null() { &fields } else { entry });
+            for (key, expected) in [(Some(key), installing), (None, uninstalling)] {
+                let described = match plan(client, existing, has_command, key) {
+                    Ok(Plan::Nothing) => "nothing".to_owned(),
+                    Ok(Plan::Edit { make_private: true, .. }) => "edit, make private".to_owned(),
+                    Ok(Plan::Edit { .. }) => "edit".to_owned(),
+                    Ok(Plan::Run(commands)) => {
+                        commands.iter().map(|it| format!("{} {};", it.program, it.arguments[..2].join(" "))).collect()
+                    }
+                    Ok(Plan::Manual(text)) => text.chars().take(expected.len()).collect(),
+                    Err(error) => error.to_string(),
+                };
+                assert_eq!(described, expected, "{client:?} {existing:?}");
             }
-            assert_eq!(described(decide(client, Some("{}"), false, None)), "nothing");
         }
-        let renewed = decide(Client::Cursor, Some(OLD), false, Some(KeySource::Environment));
-        let Ok(Plan::Edit { text, shown, .. }) = renewed else { panic!("an edit") };
-        let fields: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(fields["mcpServers"]["verifa-mcp"]["timeout"], json!(5));
-        assert!(!shown.contains("timeout") && shown.contains(COMMAND), "{shown}");
     }
 
     #[test]
-    fn a_key_never_reaches_a_command_line_the_screen_or_other_users() {
-        let install = |client, text| decide(client, text, true, Some(KeySource::PlainText(KEY.to_owned())));
-        for client in [Client::ClaudeCode, Client::Codex] {
-            assert_eq!(install(client, None), Err(InstallError::KeyOnCommandLine(client.spec().title)));
-        }
-        let Ok(Plan::Edit { text, shown, make_private: true }) = install(Client::Cursor, Some(OLD)) else {
+    fn only_the_new_entry_is_shown_and_without_its_key() {
+        let old = json!({"command": "old", "timeout": 5});
+        let Ok(Plan::Edit { text, shown, .. }) = plan(Cursor, Some(&old), false, Some(PlainText(KEY.to_owned())))
+        else {
             panic!("an edit");
         };
-        assert!(text.contains(KEY) && !shown.contains(KEY) && shown.contains("vk_live_…"), "{shown}");
-        assert_eq!(described(install(Client::Cursor, Some(&text))), "edit, private");
+        assert!(text.contains(KEY) && text.contains("timeout"), "{text}");
+        assert!(!shown.contains(KEY) && !shown.contains("timeout") && shown.contains("vk_live_…"), "{shown}");
     }
 }
