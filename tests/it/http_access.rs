@@ -169,6 +169,57 @@ async fn answers_show_no_version_and_are_not_held_back_by_proxies() {
     }
 }
 
+/// Sends a request whose body comes late, and returns the response's head, and whether the connection then serves another.
+async fn reject_then_reuse(server: &HttpServer, head: &str, body: &[u8]) -> (String, bool) {
+    let mut connection = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).await.unwrap();
+    let head = format!("{head}content-length: {}\r\n", body.len().max(1_000));
+    connection.write_all(format!("{head}content-type: application/json\r\n\r\n").as_bytes()).await.unwrap();
+    // The server has the head alone in the meantime.
+    assert_eq!(server.get("/healthz").send().await.unwrap().status(), 200);
+    let _ = connection.write_all(body).await;
+    let mut received = Vec::new();
+    while !received.windows(4).any(|end| end == b"\r\n\r\n") {
+        received.push(connection.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(received).unwrap();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
+    connection.read_exact(&mut vec![0; length]).await.unwrap();
+    let _ = connection.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+    let mut next = String::new();
+    let _ = connection.read_to_string(&mut next).await;
+    (head.to_lowercase(), next.starts_with("HTTP/1.1 200"))
+}
+
+#[tokio::test]
+async fn a_rejected_request_leaves_its_connection_usable_or_says_that_it_is_closed() {
+    let server = HttpServer::start(&[], &[]).await;
+    let post = |path: &str, rest: &str| format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{rest}");
+    let key = format!("x-api-key: {SANDBOX_KEY}\r\n");
+    for (status, head) in [
+        (401, post("/mcp", "")),
+        (403, post("/mcp", "origin: https://evil.example\r\n")),
+        (404, post("/nothing", "")),
+        (405, post("/sse", &key)),
+        (400, post("/mcp?x=1", &key)),
+    ] {
+        let (answer, is_reusable) = reject_then_reuse(&server, &head, &[b' '; 1_000]).await;
+        assert!(answer.starts_with(&format!("http/1.1 {status}")), "{answer}");
+        assert!(is_reusable && !answer.contains("connection: close"), "{answer}");
+    }
+    for (status, head, body) in [
+        (401, post("/mcp", ""), &[b' '; 100_000][..]),
+        (401, post("/mcp", ""), b""),
+        (401, post("/mcp", "expect: 100-continue\r\n"), b""),
+        (406, post("/mcp", &(key.clone() + "accept: text/html\r\n")), &[b' '; 100_000]),
+        (413, post("/mcp", &(key.clone() + "accept: */*\r\n")), &[b' '; 100_000]),
+        (413, post("/messages", &key), &[b' '; 100_000]),
+    ] {
+        let (answer, is_reusable) = reject_then_reuse(&server, &head, body).await;
+        assert!(answer.starts_with(&format!("http/1.1 {status}")), "{answer}");
+        assert!(!is_reusable && answer.contains("connection: close"), "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn rejected_requests_are_summed_up_in_the_log() {
     let server = HttpServer::start(&[], &[]).await;

@@ -11,7 +11,7 @@ use std::{
 use axum::http::{HeaderMap, HeaderName, Method};
 use tokio::{runtime::Handle, time::sleep};
 
-use crate::{metrics::Metrics, untrusted::SECRET_PREFIXES};
+use crate::{metrics::Metrics, untrusted::contains_secret};
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The time for which lines about rejected requests of one kind are summed up after the first.
@@ -114,9 +114,8 @@ fn known_method(method: &Method) -> &'static str {
 /// The client's own ID if it is harmless, so that one ID follows a request through all logs; otherwise a new one.
 pub(super) fn request_id(headers: &HeaderMap) -> String {
     let harmless = |id: &&str| {
-        let secret = SECRET_PREFIXES.iter().any(|prefix| id.contains(prefix));
         let safe = id.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'_' | b'-'));
-        safe && !secret && (1..=64).contains(&id.len())
+        safe && !contains_secret(id) && (1..=64).contains(&id.len())
     };
     let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(harmless);
     // It is for logs and may be easy to guess, so it needs no entropy from the system.

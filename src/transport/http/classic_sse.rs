@@ -38,8 +38,7 @@ use super::{
     auth::AuthError,
     error_response::{error_response, retryable_error},
     limits::{Limiter, Permit},
-    query::Query,
-    rejection::RequestRejection,
+    rejection::{RequestRejection, closing},
 };
 use crate::{
     call::{Caller, Identity},
@@ -174,35 +173,35 @@ async fn end_when_not_allowed(state: &HttpState, opened: Caller, headers: Header
 pub(super) async fn receive(
     state: &HttpState,
     caller: Caller,
-    query: Query,
+    session_id: Option<String>,
     mut request: Request<Incoming>,
-) -> Result<Response, RequestRejection> {
-    let stream = query.session_id.and_then(|id| state.streams.streams().get(&id).cloned());
+) -> Response {
+    let stream = session_id.and_then(|id| state.streams.streams().get(&id).cloned());
     let request_id = request.extensions_mut().remove::<RequestId>();
     DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
     let body = match Bytes::from_request(request.map(Body::new), &()).await {
         Ok(body) => body,
-        Err(rejection) => return Ok(error_response(rejection.status(), &rejection.body_text())),
+        Err(rejection) => return closing(error_response(rejection.status(), &rejection.body_text())),
     };
     let Some(stream) = stream else {
-        return Ok(error_response(StatusCode::NOT_FOUND, "No such stream: open /sse again."));
+        return error_response(StatusCode::NOT_FOUND, "No such stream: open /sse again.");
     };
     if stream.owner.identity() != caller.identity() {
-        return Err(AuthError::OtherStream.into());
+        return AuthError::OtherStream.into_response();
     }
     let Ok(mut message) = serde_json::from_slice::<ClientJsonRpcMessage>(&body) else {
-        return Ok(error_response(StatusCode::BAD_REQUEST, "The body is not a JSON-RPC message of MCP."));
+        return error_response(StatusCode::BAD_REQUEST, "The body is not a JSON-RPC message of MCP.");
     };
     // Some clients give up the whole stream when one message is rejected, so messages wait instead. They wait for clients
     // that do not read their stream too, or the responses would fill the memory.
     if !stream.wait_for_capacity().await {
-        return Ok(ended());
+        return ended();
     }
     if let JsonRpcMessage::Request(request) = &mut message {
         let permit = state.calls.acquire(&caller).await;
         // A server that stops waits for the calls that it knows of by then.
         if state.stopping.is_cancelled() {
-            return Err(RequestRejection::Stopping);
+            return RequestRejection::Stopping.into_response();
         }
         let extensions = request.request.extensions_mut();
         // Held until the call has ended: it travels with the message.
@@ -215,8 +214,8 @@ pub(super) async fn receive(
         extensions.insert(Caller { permissions, ..caller });
     }
     match stream.to_server.send(message).await {
-        Ok(()) => Ok(StatusCode::ACCEPTED.into_response()),
-        Err(_) => Ok(ended()),
+        Ok(()) => StatusCode::ACCEPTED.into_response(),
+        Err(_) => ended(),
     }
 }
 

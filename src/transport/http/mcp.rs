@@ -14,7 +14,7 @@ use axum::{
 };
 use hyper::body::Incoming;
 
-use super::{HttpState, error_response::error_response, limits::CallPermit};
+use super::{HttpState, error_response::error_response, limits::CallPermit, rejection::closing};
 use crate::call::Caller;
 
 /// The media types of responses, which the SDK requires a client to name both.
@@ -53,14 +53,14 @@ fn accepts_any(headers: &HeaderMap) -> bool {
         || values.filter_map(|value| value.to_str().ok()).flat_map(|it| it.split(',')).any(is_wildcard)
 }
 
-/// The SDK's own errors are plain text, which clients of JSON-RPC cannot read.
+/// The SDK's own errors are plain text, which clients of JSON-RPC cannot read. Most precede the reading of the body.
 async fn as_json(response: Response) -> Response {
     if response.headers().get(CONTENT_TYPE).is_some_and(|value| value == "application/json") {
         return response;
     }
     let (parts, body) = response.into_parts();
     let text = to_bytes(body, MAX_ERROR_TEXT).await.unwrap_or_default();
-    error_response(parts.status, &String::from_utf8_lossy(&text))
+    closing(error_response(parts.status, &String::from_utf8_lossy(&text)))
 }
 
 #[cfg(test)]

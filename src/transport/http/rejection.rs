@@ -2,15 +2,22 @@
 //!
 //! Only what a route's handler itself decides is not in it.
 
+use std::time::Duration;
+
 use axum::{
+    body::Body,
     http::{
-        HeaderValue, Method, StatusCode,
-        header::{ALLOW, CONNECTION},
+        HeaderValue, Method, Request, StatusCode,
+        header::{ALLOW, CONNECTION, EXPECT},
     },
     response::{IntoResponse, Response},
 };
+use futures_util::StreamExt;
+use hyper::body::{Body as _, Incoming};
+use tokio::time::timeout;
 
 use super::{
+    MAX_BODY,
     auth::AuthError,
     connection_owner::TooManyConnections,
     error_response::{error_response, retryable_error},
@@ -18,6 +25,9 @@ use super::{
     query::QueryError,
 };
 use crate::untrusted::UntrustedText;
+
+/// Time for a client to send the rest of a body whose request was rejected.
+const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RequestRejection {
@@ -51,6 +61,35 @@ pub(super) enum RequestRejection {
     TooManyConcurrentCalls(#[from] TooManyConcurrentCalls),
     #[error(transparent)]
     TooManyConnections(#[from] TooManyConnections),
+}
+
+impl RequestRejection {
+    /// The response to a request whose body was not read: reads a small body, so that the connection can serve the next
+    /// request, and otherwise announces that the connection is closed.
+    pub(super) async fn respond_to(self, request: Request<Incoming>) -> Response {
+        let response = self.into_response();
+        if request.body().is_end_stream() {
+            return response;
+        }
+        // A client that waits to be asked for the body does not send it after a rejection.
+        let is_asked_for = request.headers().contains_key(EXPECT);
+        let rest = read_rest(request.into_body());
+        let is_read = !is_asked_for && timeout(BODY_TIMEOUT, rest).await.is_ok_and(|is_read| is_read);
+        if is_read { response } else { closing(response) }
+    }
+}
+
+/// Reads a body to its end and drops it; false if it is too large or incomplete.
+async fn read_rest(body: Incoming) -> bool {
+    let mut chunks = Body::new(body).into_data_stream();
+    let mut left = MAX_BODY;
+    while let Some(chunk) = chunks.next().await {
+        match chunk.ok().and_then(|chunk| left.checked_sub(chunk.len())) {
+            Some(rest) => left = rest,
+            None => return false,
+        }
+    }
+    true
 }
 
 impl IntoResponse for RequestRejection {

@@ -6,7 +6,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     http::{HeaderName, HeaderValue, Method, Request, StatusCode},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use hyper::body::Incoming;
 use tokio::time::timeout;
@@ -18,9 +18,11 @@ use super::{
     classic_sse,
     connection_owner::ConnectionShare,
     error_response::error_response,
-    health, mcp,
+    health,
+    limits::CallPermit,
+    mcp,
     query::{MESSAGE_PARAMETERS, PARAMETERS, Query},
-    rejection::RequestRejection,
+    rejection::{RequestRejection, closing},
 };
 use crate::{call::Caller, server::RequestId};
 
@@ -126,18 +128,28 @@ pub(super) fn of_metrics_listener() -> Arc<[Route]> {
     METRICS_ROUTES.into()
 }
 
+/// A request that its route lets through, with what its handler needs.
+enum Admitted {
+    Public(PublicHandler),
+    Mcp(Caller, CallPermit),
+    OpenStream(Caller),
+    ReceiveMessage(Caller, Option<String>),
+}
+
 /// Handles a request: finds its route, checks its access, lets the route's handler respond, and logs it.
 pub(super) async fn handle(
     state: Arc<HttpState>,
     routes: Arc<[Route]>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let route = routes.iter().find(|route| route.path == request.uri().path());
     let id = request_id(request.headers());
-    let mut line = AccessLine::new(&state.access_log, request.method(), route.map_or("other", |route| route.path), &id);
-    let mut response = match respond(&state, route, request, &mut line).await {
-        Ok(response) => response,
-        Err(rejection) => rejection.into_response(),
+    let path = route.map_or("other", |route| route.path);
+    let mut line = AccessLine::new(&state.access_log, request.method(), path, &id);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let mut response = match admit(&state, route, &request, &mut line).await {
+        Ok(admitted) => respond(&state, admitted, request).await,
+        Err(rejection) => rejection.respond_to(request).await,
     };
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -148,14 +160,13 @@ pub(super) async fn handle(
     Ok(response)
 }
 
-async fn respond(
-    state: &Arc<HttpState>,
+async fn admit(
+    state: &HttpState,
     route: Option<&Route>,
-    mut request: Request<Incoming>,
+    request: &Request<Incoming>,
     line: &mut AccessLine<'_>,
-) -> Result<Response, RequestRejection> {
-    let config = &state.config;
-    let headers = request.headers();
+) -> Result<Admitted, RequestRejection> {
+    let (config, headers) = (&state.config, request.headers());
     if !route.is_some_and(|route| matches!(route.access, Access::Probe(_))) {
         if state.stopping.is_cancelled() {
             return Err(RequestRejection::Stopping);
@@ -171,15 +182,12 @@ async fn respond(
     match route.access {
         Access::Public(handler) | Access::Probe(handler) => {
             check_method()?;
-            Ok(match handler {
-                PublicHandler::Alive => health::alive(),
-                PublicHandler::Ready => health::ready(state.stopping.is_cancelled()),
-                PublicHandler::Metrics => health::metrics(&state.metrics),
-            })
+            Ok(Admitted::Public(handler))
         }
         Access::Caller(handler) => {
             check_site(headers)?;
             let mut caller = config.auth.authenticate(headers).await?;
+            line.caller = caller.label().map(str::to_owned);
             if let Some(share) = request.extensions().get::<Arc<ConnectionShare>>() {
                 share.assign_to(&caller)?;
             }
@@ -187,38 +195,41 @@ async fn respond(
             check_method()?;
             let query = Query::parse(request.uri().query().unwrap_or_default(), handler.parameters())?;
             caller.permissions = caller.permissions.intersection(&config.permissions).intersection(&query.permissions);
-            line.caller = caller.label().map(str::to_owned);
-            request.extensions_mut().insert(RequestId(line.request_id.to_owned()));
+            Ok(match handler {
+                CallerHandler::Mcp => {
+                    let permit = state.calls.try_acquire(&caller)?;
+                    Admitted::Mcp(caller, permit)
+                }
+                CallerHandler::OpenStream => Admitted::OpenStream(caller),
+                CallerHandler::ReceiveMessage => Admitted::ReceiveMessage(caller, query.session_id),
+            })
+        }
+    }
+}
+
+async fn respond(state: &Arc<HttpState>, admitted: Admitted, request: Request<Incoming>) -> Response {
+    let time = state.config.request_timeout;
+    match admitted {
+        Admitted::Public(PublicHandler::Alive) => health::alive(),
+        Admitted::Public(PublicHandler::Ready) => health::ready(state.stopping.is_cancelled()),
+        Admitted::Public(PublicHandler::Metrics) => health::metrics(&state.metrics),
+        Admitted::Mcp(caller, permit) => {
             // Boxed: the future is large, and would be moved around in one piece with others.
-            let handled = Box::pin(handle_for(state, handler, caller, query, request));
-            timeout(config.request_timeout, handled).await.unwrap_or_else(|_| Ok(too_late(handler)))
+            let handled = Box::pin(mcp::respond(state, caller, permit, request));
+            let text = "No response in time. What was requested may still have been done. Retry.";
+            timeout(time, handled).await.unwrap_or_else(|_| too_late(text))
+        }
+        Admitted::OpenStream(caller) => classic_sse::open(state, caller, request.into_parts().0.headers),
+        Admitted::ReceiveMessage(caller, session_id) => {
+            let handled = Box::pin(classic_sse::receive(state, caller, session_id, request));
+            let text =
+                "This message was not accepted: your stream is not read, or too many of your calls run. Send it again.";
+            timeout(time, handled).await.unwrap_or_else(|_| too_late(text))
         }
     }
 }
 
-async fn handle_for(
-    state: &Arc<HttpState>,
-    handler: CallerHandler,
-    caller: Caller,
-    query: Query,
-    request: Request<Incoming>,
-) -> Result<Response, RequestRejection> {
-    match handler {
-        CallerHandler::Mcp => {
-            let permit = state.calls.try_acquire(&caller)?;
-            Ok(mcp::respond(state, caller, permit, request).await)
-        }
-        CallerHandler::OpenStream => Ok(classic_sse::open(state, caller, request.into_parts().0.headers)),
-        CallerHandler::ReceiveMessage => classic_sse::receive(state, caller, query, request).await,
-    }
-}
-
-fn too_late(handler: CallerHandler) -> Response {
-    let text = match handler {
-        CallerHandler::Mcp => "No response in time. What was requested may still have been done. Retry.",
-        CallerHandler::OpenStream | CallerHandler::ReceiveMessage => {
-            "This message was not accepted: your stream is not read, or too many of your calls run. Send it again."
-        }
-    };
-    error_response(StatusCode::GATEWAY_TIMEOUT, text)
+fn too_late(text: &str) -> Response {
+    // The body may not have been read.
+    closing(error_response(StatusCode::GATEWAY_TIMEOUT, text))
 }
