@@ -38,11 +38,11 @@ use self::{idempotency::Idempotency, rate_limits::RateLimits, sessions::Sessions
 use crate::verifa::wire;
 
 /// Where the emulator listens unless told otherwise.
-pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8788);
+pub(crate) const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8788);
 /// How long a capture link works unless told otherwise; Verifa's own default.
-pub const DEFAULT_LINK_LIFETIME: Duration = Duration::from_secs(20 * 60);
+pub(crate) const DEFAULT_LINK_LIFETIME: Duration = Duration::from_secs(20 * 60);
 /// A key that the emulator accepts. It is no secret: so is every other sandbox key, except one.
-pub const SANDBOX_KEY: &str = "vk_sandbox_emulator";
+pub(crate) const SANDBOX_KEY: &str = "vk_sandbox_emulator";
 
 /// How an emulator is to be.
 #[derive(Debug, Clone, Copy)]

@@ -4,8 +4,6 @@
 //! Pure. The texts never hold a key, a link or a parser's message; Verifa's own text is quoted, and was cleaned when it
 //! was read.
 
-use std::time::Duration;
-
 use jiff::SignedDuration;
 
 use super::{

@@ -15,7 +15,7 @@ mod limits;
 mod mcp;
 mod query;
 mod rejection;
-pub mod routes;
+pub(crate) mod routes;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 

@@ -115,7 +115,7 @@ impl Route {
 }
 
 /// Path, methods and publicness of every route, for the test that walks the table.
-pub fn all() -> impl Iterator<Item = (&'static str, &'static [Method], bool)> {
+pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static [Method], bool)> {
     let is_public = |route: &Route| !matches!(route.access, Access::Caller(_));
     ROUTES.iter().map(move |route| (route.path, route.methods, is_public(route)))
 }
