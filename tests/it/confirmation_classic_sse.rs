@@ -60,7 +60,7 @@ impl<'a> Stream<'a> {
         question
     }
 
-    /// The next answer, passing over what is none.
+    /// The next response, skipping requests and notifications.
     async fn answer(&mut self) -> Value {
         loop {
             let message = self.message().await;
@@ -91,7 +91,7 @@ async fn over_classic_sse_the_user_is_asked_on_the_stream() {
 }
 
 #[tokio::test]
-async fn a_classic_stream_that_ends_before_its_answer_sends_nothing() {
+async fn a_stream_that_ends_before_the_user_answers_sends_nothing() {
     let upstream = Upstream::always([Reply::resumed()]).await;
     let server = HttpServer::of_api(&upstream.url, &[ALWAYS]).await;
     let mut stream = Stream::open(&server).await;

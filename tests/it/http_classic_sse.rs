@@ -1,4 +1,4 @@
-//! The classic HTTP+SSE transport: a round trip, whose streams are whose, how many, and how they end.
+//! The classic HTTP+SSE transport: a round trip, who may use a stream, how many there may be, and how they end.
 
 use std::collections::VecDeque;
 
@@ -78,7 +78,7 @@ impl<'a> Stream<'a> {
 }
 
 #[tokio::test]
-async fn a_call_goes_in_by_messages_and_its_answer_comes_out_of_the_stream() {
+async fn a_call_is_posted_to_messages_and_its_result_is_sent_on_the_stream() {
     let upstream = Upstream::always([Reply::resumed()]).await;
     let server = HttpServer::of_api(&upstream.url, &[]).await;
     let mut stream = Stream::open(&server, "vk_live_mine").await;
@@ -107,7 +107,7 @@ async fn behind_a_path_prefix_messages_go_below_the_prefix() {
 }
 
 #[tokio::test]
-async fn a_stream_takes_messages_of_its_own_credentials_alone() {
+async fn a_stream_accepts_messages_with_its_own_credentials_only() {
     let server = HttpServer::start(&[], &[]).await;
     let stream = Stream::open(&server, "vk_live_mine").await;
     let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
@@ -132,7 +132,7 @@ async fn a_stream_takes_messages_of_its_own_credentials_alone() {
 }
 
 #[tokio::test]
-async fn calls_beyond_a_callers_share_wait_for_their_turn() {
+async fn calls_beyond_a_callers_limit_wait_for_a_permit() {
     let upstream = Upstream::always([Reply::resumed().late()]).await;
     let server = HttpServer::of_api(&upstream.url, &[("VERIFA_MCP_MAX_UPSTREAM", "8")]).await;
     let mut stream = Stream::open(&server, SANDBOX_KEY).await;
@@ -161,7 +161,7 @@ async fn a_client_that_leaves_ends_its_calls() {
 }
 
 #[tokio::test]
-async fn streams_are_bounded_and_a_place_is_free_again_when_one_ends() {
+async fn streams_are_limited_and_a_permit_is_released_when_one_ends() {
     let server = HttpServer::start(&["--max-streams", "8"], &[]).await;
     let status = async |key: &str| {
         let response = server.get("/sse").bearer_auth(key).send().await.unwrap();
@@ -175,13 +175,13 @@ async fn streams_are_bounded_and_a_place_is_free_again_when_one_ends() {
     for key in ["vk_live_b", "vk_live_c", "vk_live_d"] {
         others.extend([Stream::open(&server, key).await, Stream::open(&server, key).await]);
     }
-    assert_eq!(status("vk_live_e").await, (503, true), "all are taken");
+    assert_eq!(status("vk_live_e").await, (503, true), "all permits are in use");
     drop(first);
     eventually(async || status("vk_live_e").await.0 == 200).await;
 }
 
 #[tokio::test]
-async fn a_stream_ends_when_its_token_is_revoked_or_narrowed_and_until_then_has_the_fewer_permissions() {
+async fn a_stream_ends_when_its_token_is_revoked_or_narrowed_and_never_widens() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tokens");
     let path = file.to_str().unwrap();
@@ -205,12 +205,11 @@ async fn a_stream_ends_when_its_token_is_revoked_or_narrowed_and_until_then_has_
         std::fs::write(&file, changed).unwrap();
         stream.send(&resume_message("ses_1")).await;
         if change == "widened" {
-            let text = stream.message().await["result"]["content"][0]["text"].to_string();
-            assert!(text.contains("disabled for you"), "{text}");
+            assert_eq!(stream.message().await["result"]["isError"], true);
             continue;
         }
         while let Some((_, data)) = stream.event().await {
-            assert!(data.contains("disabled for you"), "{data}");
+            assert!(data.contains(r#""isError":true"#), "{data}");
         }
         assert!(upstream.received().is_empty(), "{change}");
     }
@@ -230,7 +229,7 @@ async fn a_client_that_does_not_read_its_stream_waits_with_its_messages() {
 }
 
 #[tokio::test]
-async fn the_rights_of_a_stream_are_those_it_was_opened_with() {
+async fn the_permissions_of_a_stream_are_those_it_was_opened_with() {
     let server = HttpServer::start(&[], &[]).await;
     let response = server.get("/sse?read_only=true").bearer_auth(SANDBOX_KEY).send().await.unwrap();
     let (endpoint, buffer, events) = Default::default();
@@ -242,7 +241,7 @@ async fn the_rights_of_a_stream_are_those_it_was_opened_with() {
 }
 
 #[tokio::test]
-async fn a_stream_ends_when_the_server_stops_and_its_call_is_answered_first() {
+async fn a_stream_ends_when_the_server_stops_after_the_result_of_its_call() {
     let upstream = Upstream::always([Reply::new(503, &["retry-after: 2"], ""), Reply::resumed()]).await;
     let server = HttpServer::of_api(&upstream.url, &[]).await;
     let mut stream = Stream::open(&server, SANDBOX_KEY).await;
@@ -257,7 +256,7 @@ async fn a_stream_ends_when_the_server_stops_and_its_call_is_answered_first() {
 }
 
 #[tokio::test]
-async fn a_message_that_waits_for_its_turn_begins_no_call_once_the_server_stops() {
+async fn a_message_that_waits_for_a_permit_starts_no_call_once_the_server_stops() {
     let upstream = Upstream::always([Reply::new(503, &["retry-after: 2"], ""), Reply::resumed()]).await;
     let server = HttpServer::of_api(&upstream.url, &[("VERIFA_MCP_MAX_UPSTREAM", "1")]).await;
     let mut stream = Stream::open(&server, SANDBOX_KEY).await;
@@ -277,7 +276,7 @@ async fn a_message_that_waits_for_its_turn_begins_no_call_once_the_server_stops(
 }
 
 #[tokio::test]
-async fn it_can_be_switched_off() {
+async fn it_can_be_disabled() {
     let server = HttpServer::start(&["--no-classic-sse"], &[]).await;
     assert_eq!(server.get("/sse").bearer_auth(SANDBOX_KEY).send().await.unwrap().status(), 404);
     let message = server.post("/messages?sessionId=x", &json!({})).bearer_auth(SANDBOX_KEY).send().await.unwrap();

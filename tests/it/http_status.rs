@@ -1,4 +1,4 @@
-//! `docs/http.md` held against the program: its HTTP statuses and its metrics.
+//! `docs/http.md` compared with the program: its HTTP statuses and its metrics.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ async fn status(request: reqwest::RequestBuilder) -> u16 {
     request.send().await.unwrap().status().as_u16()
 }
 
-/// The connection on which the answer to these bytes comes, to which the headers of a call are added.
+/// Sends these bytes with the headers of a call, and returns the connection.
 async fn send_raw(server: &HttpServer, path: &str, headers: &str, body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).await.unwrap();
     let usual = "host: localhost\r\naccept: application/json, text/event-stream\r\ncontent-type: application/json\r\n";
@@ -47,7 +47,7 @@ async fn raw_status(server: &HttpServer, path: &str, headers: &str, body: &str) 
 }
 
 #[tokio::test]
-async fn the_table_of_statuses_is_what_the_server_answers() {
+async fn the_table_of_statuses_lists_those_that_the_server_sends() {
     let server = HttpServer::start(&["--max-streams", "1"], &[]).await;
     let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
     let post = |path: &str, message: &Value| server.post(path, message).bearer_auth(SANDBOX_KEY);
@@ -94,14 +94,14 @@ async fn the_table_of_statuses_is_what_the_server_answers() {
         (431, many_headers),
         (503, server.get("/sse").bearer_auth(SANDBOX_KEY)),
     ] {
-        let told = format!("{request:?}");
+        let sent = format!("{request:?}");
         let response = request.send().await.unwrap();
-        assert_eq!(response.status(), expected, "{told}");
+        assert_eq!(response.status(), expected, "{sent}");
         // hyper itself rejects what it cannot read, without a body.
         if expected >= 400 && expected != 431 {
-            assert_eq!(response.headers()["content-type"], "application/json", "{told}");
+            assert_eq!(response.headers()["content-type"], "application/json", "{sent}");
             let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
-            assert!(body["error"]["message"].as_str().is_some_and(|text| !text.is_empty()), "{told}: {body}");
+            assert!(body["error"]["message"].as_str().is_some_and(|text| !text.is_empty()), "{sent}: {body}");
         }
         seen.insert(expected);
     }

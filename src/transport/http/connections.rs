@@ -5,11 +5,8 @@
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use axum::{http::Request, response::Response};
-use hyper::{body::Incoming, server::conn::http1::Builder};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -17,7 +14,7 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutWriter;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::{Service, service_fn};
+use tower::{Service, ServiceExt};
 
 use super::{
     connection_owner::{ConnectionOwner, ConnectionShare},
@@ -91,10 +88,9 @@ impl Connections {
             builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
             let app = service_fn(move |mut request: Request<Incoming>| {
                 request.extensions_mut().insert(share.clone());
-                app.clone().call(request)
+                app.clone().oneshot(request)
             });
-            let io = TokioIo::new(Box::pin(stream));
-            let mut connection = pin!(builder.serve_connection(io, TowerToHyperService::new(app)));
+            let mut connection = pin!(builder.serve_connection(TokioIo::new(Box::pin(stream)), app));
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
                 () = stopping.cancelled(), if !is_late => {
