@@ -33,7 +33,7 @@ pub(crate) struct HttpClient {
 /// Neither the system nor the CA file has a certificate that can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no usable root certificates")]
-pub struct RootCertificatesError;
+pub(crate) struct RootCertificatesError;
 
 impl HttpClient {
     pub(crate) fn new(settings: HttpClientSettings<'_>) -> Self {

@@ -16,7 +16,7 @@ pub use crate::{
     call::{Caller, Permissions, Toolset},
     emulator::{BindError, Emulator, MORE_SESSIONS, Options as EmulatorOptions, demo_sessions},
     tools::{Confirm, LinkResult, QrMode, ServerState, ToolSettings},
-    verifa::{Client, ClientSettings, KeyInflection, QrCode},
+    verifa::{Client, ClientSettings, QrCode},
 };
 
 /// The tokens of callers.

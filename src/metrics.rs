@@ -20,7 +20,7 @@ const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 
 
 /// The process's counters. Clones share them.
 #[derive(Clone)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     registry: Arc<Registry>,
     calls: Family<CallLabels, Counter>,
     call_seconds: Family<ToolLabel, Histogram, fn() -> Histogram>,

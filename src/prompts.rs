@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The prompt's name.
-pub const NAME: &str = "resume-verification";
+pub(crate) const NAME: &str = "resume-verification";
 
 const DESCRIPTION: &str = "Find the session of someone whose verification link has expired, create a new link, and write \
     the message that delivers it";
@@ -67,7 +67,7 @@ impl Channel {
 
 /// Why there is no prompt; says what is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidPrompt {
+pub(crate) enum InvalidPrompt {
     #[error("unknown prompt; prompts/list names those that exist")]
     Name,
     #[error("who is missing: an external reference, a session ID or whatever identifies the person")]
@@ -79,7 +79,7 @@ pub enum InvalidPrompt {
 }
 
 /// The prompts that a caller with these permissions is offered. The prompt leads to a new link, so that must be allowed.
-pub fn list(permissions: &Permissions) -> Vec<Prompt> {
+pub(crate) fn list(permissions: &Permissions) -> Vec<Prompt> {
     let offered = permissions.allows(ResumeSession::SPEC);
     let argument = |name, title, description, required| {
         PromptArgument::new(name).with_title(title).with_description(description).with_required(required)
@@ -97,7 +97,11 @@ pub fn list(permissions: &Permissions) -> Vec<Prompt> {
 ///
 /// # Errors
 /// When the name or an argument is invalid.
-pub fn get(name: &str, arguments: &JsonObject, permissions: &Permissions) -> Result<GetPromptResult, InvalidPrompt> {
+pub(crate) fn get(
+    name: &str,
+    arguments: &JsonObject,
+    permissions: &Permissions,
+) -> Result<GetPromptResult, InvalidPrompt> {
     if name != NAME || !permissions.allows(ResumeSession::SPEC) {
         return Err(InvalidPrompt::Name);
     }
@@ -115,7 +119,7 @@ pub fn get(name: &str, arguments: &JsonObject, permissions: &Permissions) -> Res
 }
 
 /// The values of an argument that begin with what was typed so far.
-pub fn complete(argument: &str, typed: &str) -> CompletionInfo {
+pub(crate) fn complete(argument: &str, typed: &str) -> CompletionInfo {
     let values: &[&str] = match argument {
         "channel" => Channel::VARIANTS,
         "language" => &LANGUAGES,

@@ -18,7 +18,7 @@ use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util
 /// How log lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "lowercase")]
-pub enum Format {
+pub(crate) enum Format {
     /// For people.
     #[default]
     Text,
@@ -33,7 +33,7 @@ const WAITING_LINES: usize = 8_192;
 const REST: Duration = Duration::from_millis(10);
 
 /// Starts logging for the process; a second start is ignored. What waits is written when the returned value is dropped.
-pub fn start(level: LevelFilter, format: Format) -> WorkerGuard {
+pub(crate) fn start(level: LevelFilter, format: Format) -> WorkerGuard {
     let ceiling = level.min(LevelFilter::WARN);
     let targets = Targets::new()
         .with_default(ceiling)

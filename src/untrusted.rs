@@ -77,19 +77,19 @@ fn secrets(text: &str) -> Vec<(usize, usize)> {
 
 /// One line of cleaned text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UntrustedText(String);
+pub(crate) struct UntrustedText(String);
 
 impl UntrustedText {
     /// The longest text that is kept, in characters.
-    pub const MAX_LENGTH: usize = 300;
+    pub(crate) const MAX_LENGTH: usize = 300;
 
     /// Cleans a text and keeps at most [`Self::MAX_LENGTH`] characters of it.
-    pub fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         Self::truncated(text, Self::MAX_LENGTH)
     }
 
     /// Cleans a text and keeps at most `length` characters of it; an ellipsis shows that more followed.
-    pub fn truncated(text: &str, length: usize) -> Self {
+    pub(crate) fn truncated(text: &str, length: usize) -> Self {
         Self::cleaned(text, length, |character| visible(character).into_iter())
     }
 
@@ -118,18 +118,18 @@ impl UntrustedText {
     }
 
     /// The text, or `None` where nothing visible is left.
-    pub fn non_empty(self) -> Option<Self> {
+    pub(crate) fn non_empty(self) -> Option<Self> {
         (!self.0.is_empty()).then_some(self)
     }
 
     /// The text in quotation marks that it cannot close, with nothing that a chat would show as a link or an image.
-    pub fn quoted(&self) -> String {
+    pub(crate) fn quoted(&self) -> String {
         let text = self.0.replace(QUOTATION_MARKS, "'").replace("://", ": //").replace("](", "] (").replace('<', "‹");
         format!("\"{text}\"")
     }
 
     /// The cleaned text.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 /// The card's address.
-pub const URI: &str = "ui://verifa/capture-link.html";
+pub(crate) const URI: &str = "ui://verifa/capture-link.html";
 
 const EXTENSION: &str = "io.modelcontextprotocol/ui";
 const MIME_TYPE: &str = "text/html;profile=mcp-app";
@@ -33,19 +33,19 @@ static HTML: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// What the server says of apps among its capabilities.
-pub fn extension() -> ExtensionCapabilities {
+pub(crate) fn extension() -> ExtensionCapabilities {
     ExtensionCapabilities::from_iter([(EXTENSION.to_owned(), JsonObject::new())])
 }
 
 /// What a tool says of the card that shows its results.
-pub fn tool_meta() -> MetaObject {
+pub(crate) fn tool_meta() -> MetaObject {
     let ui = json!({"resourceUri": URI, "visibility": ["model", "app"]});
     let for_older_hosts = ("ui/resourceUri".to_owned(), json!(URI));
     MetaObject(JsonObject::from_iter([("ui".to_owned(), ui), for_older_hosts]))
 }
 
 /// The card, as `resources/list` shows it.
-pub fn resource() -> Resource {
+pub(crate) fn resource() -> Resource {
     Resource::new(URI, "capture-link")
         .with_title("Capture link card")
         .with_description("Shows a capture link with its QR code and a countdown, in hosts that support MCP Apps.")
@@ -54,7 +54,7 @@ pub fn resource() -> Resource {
 }
 
 /// The card itself.
-pub fn contents() -> ResourceContents {
+pub(crate) fn contents() -> ResourceContents {
     ResourceContents::text(HTML.as_str(), URI).with_mime_type(MIME_TYPE).with_meta(meta())
 }
 

@@ -51,6 +51,14 @@ impl Caller {
         })
     }
 
+    /// Narrows what the caller may use to what the deployment and the request allow.
+    pub(crate) fn limit_to(&mut self, allowed: Permissions) {
+        self.permissions = self.permissions.intersection(&allowed);
+        if let Some(token) = &mut self.access_token {
+            token.with_every_scope = allowed;
+        }
+    }
+
     /// Whether only the scopes of the caller's token forbid a tool, so that another token would help.
     pub(crate) fn lacks_scope_for(&self, tool: &ToolSpec) -> bool {
         let token = self.access_token.as_ref();

@@ -9,16 +9,18 @@ mod spec;
 
 use std::time::Instant;
 
-pub use caller::{AccessToken, Caller, Identity};
+pub use caller::Caller;
+pub(crate) use caller::{AccessToken, Identity};
 pub use permissions::Permissions;
+pub use spec::Toolset;
+pub(crate) use spec::UnknownToolset;
 pub(crate) use spec::{Effect, OutcomePhrases, Phrases, ToolSpec};
-pub use spec::{Toolset, UnknownToolset};
 
 use crate::verifa::{ApiKey, Environment, RequestHeaders, SessionId};
 
 /// The facts of one call. Audit log, error texts, results and the log line all read them here.
 #[derive(Debug)]
-pub struct CallContext<'a> {
+pub(crate) struct CallContext<'a> {
     pub(crate) tool: &'static ToolSpec,
     pub(crate) caller: &'a Caller,
     /// The key that the call is sent with.
@@ -34,7 +36,7 @@ pub struct CallContext<'a> {
 
 /// Where the idempotency key of a call comes from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum IdempotencyKeySource {
+pub(crate) enum IdempotencyKeySource {
     /// Generated for this call.
     #[default]
     Generated,
@@ -46,7 +48,7 @@ pub enum IdempotencyKeySource {
 
 /// Where the `Verifa-Version` of a call comes from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ApiVersionSource {
+pub(crate) enum ApiVersionSource {
     /// None is sent.
     #[default]
     Unset,

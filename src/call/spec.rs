@@ -7,7 +7,7 @@ use strum::VariantArray;
 
 /// A tool's declaration.
 #[derive(Debug)]
-pub struct ToolSpec {
+pub(crate) struct ToolSpec {
     pub(crate) name: &'static str,
     /// Without the environment, which `tools/list` adds.
     pub(crate) title: &'static str,
@@ -26,7 +26,7 @@ pub struct ToolSpec {
 
 /// What a tool does to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
+pub(crate) enum Effect {
     Read,
     CreatesLink,
     #[cfg_attr(not(test), expect(dead_code, reason = "no tool changes a session without creating a link yet"))]

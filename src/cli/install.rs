@@ -15,17 +15,16 @@ use std::{
 use anyhow::{Context, anyhow, bail};
 use clap::ValueEnum;
 
-use self::{change::Change, entry::entry};
+use self::{
+    change::{announcement, find_entry, make},
+    entry::entry,
+};
 use super::{flags::Install, process::UsageError};
 use crate::{
     config::Settings,
-    install::{Client, ClientCommand, ConfigFile, ConfigPaths, InstallRequest, Plan, ServerName, is_in_npx_cache},
+    install::{Client, ClientCommand, ConfigFile, ConfigPaths, InstallRequest, Plan, ServerName},
     untrusted::mask_secrets,
 };
-
-const NPX: &str = "\
-Note: this program runs from npx's cache, which npx may empty, so the entry starts npx. After `npm install --global
-verifa-mcp`, `verifa-mcp install` writes an entry that starts the program itself.";
 
 pub(super) fn run(flags: &Install, settings: &Settings) -> anyhow::Result<ExitCode> {
     let paths = ConfigPaths::of_this_user().context("the system does not say which folder is your home")?;
@@ -33,24 +32,16 @@ pub(super) fn run(flags: &Install, settings: &Settings) -> anyhow::Result<ExitCo
     let name = flags.name.as_deref().map_or_else(|| Ok(ServerName::default()), str::parse);
     let name = name.map_err(|error| UsageError(format!("--name: {error}")))?;
     let executable = executable()?;
+    let entry = if flags.uninstall { None } else { Some(entry(flags, settings, &name, &executable)?) };
     let file = ConfigFile::read(&paths.file(client)?)?;
     let command = client.spec().mechanism.command();
-    let unchanged = || format!("{} was not changed", file.path().display());
-    let mut change =
-        Change { client, name: &name, executable: &executable, uninstall: flags.uninstall, existing: None };
-    change.existing = change.entry_in(&file).with_context(unchanged)?;
     let has_command = command.is_some_and(|program| ClientCommand::find(program).is_some());
-    let request = InstallRequest { client, name: &name, file: &file, existing: change.existing.clone(), has_command };
-    let plan = if flags.uninstall {
-        request.uninstall()
-    } else {
-        if is_in_npx_cache(&executable) {
-            writeln!(io::stderr(), "{NPX}")?;
-        }
-        request.install(&entry(flags, settings, &name, &executable)?)
-    };
-    let plan = plan.with_context(unchanged)?;
-    io::stdout().write_all(mask_secrets(&change.announcement(&plan, &file)).as_bytes())?;
+    let mut request = InstallRequest { client, name, executable, entry, file, existing: None, has_command };
+    let unchanged = || format!("{} was not changed", request.file.path.display());
+    let existing = find_entry(&request, &request.file).with_context(unchanged)?;
+    request.existing = existing;
+    let plan = request.plan().with_context(unchanged)?;
+    io::stdout().write_all(mask_secrets(&announcement(&request, &plan)).as_bytes())?;
     if flags.print || plan == Plan::Nothing {
         return Ok(ExitCode::SUCCESS);
     }
@@ -68,7 +59,7 @@ pub(super) fn run(flags: &Install, settings: &Settings) -> anyhow::Result<ExitCo
             return Ok(ExitCode::FAILURE);
         }
     }
-    change.make(&plan, &file)?;
+    make(&request, &plan)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,9 +1,9 @@
-//! Everything that the emulator does although Verifa's documentation leaves it open: each assumption once, under a name.
+//! Everything that the emulator does although Verifa's documentation leaves it open: each assumption once, with a name.
 //!
-//! The code elsewhere in the emulator uses these names and never decides such a thing by itself, so this file is the
-//! list of what may turn out to be otherwise at Verifa. Two assumptions have no name: the order in which `api::handle`
-//! checks the key, the headers, path and method, the query or the body, the idempotency key, the session; and that a
-//! session's `updated_at` moves whenever it gets a link or another status.
+//! The rest of the emulator uses these names and decides no such thing itself, so this file lists what may turn out to be
+//! different at Verifa. Two assumptions have no name: the order in which `api::handle` checks the key, the headers, path
+//! and method, the query or the body, the idempotency key, the session; and that a session's `updated_at` changes whenever
+//! it gets a link or another status.
 
 use std::{cmp::Ordering, ops::RangeInclusive};
 
@@ -16,20 +16,20 @@ use crate::verifa::KeyInflection;
 
 /// Undocumented: the `error` code of a malformed header, and of a retired version.
 pub(super) const BAD_REQUEST_CODE: &str = "bad_request";
-/// Undocumented: the `error` code of a missing or refused key.
+/// Undocumented: the `error` code of a missing or rejected key.
 pub(super) const UNAUTHORIZED_CODE: &str = "unauthorized";
-/// Undocumented: the `error` code of a path that exists with another method, and that it is answered 405.
+/// Undocumented: the `error` code of a path that exists with another method, and that its status is 405.
 pub(super) const METHOD_NOT_ALLOWED_CODE: &str = "method_not_allowed";
-/// Undocumented: the `error` code of a session whose state does not allow what was asked.
+/// Undocumented: the `error` code of a session whose state does not allow the request.
 pub(super) const INVALID_STATE_CODE: &str = "invalid_state";
-/// Undocumented: the `error` code of a 503, and that Verifa itself (rather than a proxy) answers one.
+/// Undocumented: the `error` code of a 503, and that Verifa itself (not only a proxy) sends one.
 pub(super) const UNAVAILABLE_CODE: &str = "unavailable";
 
-/// Undocumented: the `error` code of a query or body whose fields are refused, and the status; 422 is listed for one-time
+/// Undocumented: the `error` code of a query or body with invalid fields, and the status; 422 is listed for one-time
 /// links.
 pub(super) const INVALID_FIELDS_CODE: &str = "validation_error";
 pub(super) const INVALID_FIELDS: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
-/// Undocumented: the `error` code of a body that is too large, and that it is answered 413.
+/// Undocumented: the `error` code of a body that is too large, and that its status is 413.
 pub(super) const TOO_LARGE_CODE: &str = "payload_too_large";
 
 /// Undocumented: the form of a field error. Assumed: `detail` is a list of these, as many frameworks write it.
@@ -37,48 +37,48 @@ pub(super) fn field_error(part: &str, field: &str, message: &str) -> Value {
     json!({ "loc": [part, field], "msg": message })
 }
 
-/// Undocumented: which 2xx a resume is answered with.
+/// Undocumented: the success status of a resume.
 pub(super) const RESUMED: StatusCode = StatusCode::OK;
-/// Undocumented: which 2xx a new one-time link is answered with. Assumed: that of something created.
-pub(super) const ONE_TIME_LINK_MADE: StatusCode = StatusCode::CREATED;
+/// Undocumented: the success status of a new one-time link. Assumed: that of something created.
+pub(super) const ONE_TIME_LINK_CREATED: StatusCode = StatusCode::CREATED;
 
-/// Undocumented: which status is answered for a session that cannot be resumed, or cannot have a one-time link. 400 is the
-/// only one among the listed errors (400, 401, 404, and 422 for links) that fits.
+/// Undocumented: the status for a session that cannot be resumed or cannot have a one-time link. 400 is the only listed
+/// error (400, 401, 404, and 422 for links) that fits.
 pub(super) const NOT_IN_THIS_STATE: StatusCode = StatusCode::BAD_REQUEST;
 
-/// Undocumented: which status a malformed `Verifa-Version`, `Key-Inflection` or `Idempotency-Key` is answered with.
+/// Undocumented: the status for a malformed `Verifa-Version`, `Key-Inflection` or `Idempotency-Key`.
 pub(super) const MALFORMED_HEADER: StatusCode = StatusCode::BAD_REQUEST;
 
-/// Undocumented: which status a body that is not JSON is answered with. (Its `Content-Type` is not looked at.)
+/// Undocumented: the status for a body that is not JSON. (Its `Content-Type` is ignored.)
 pub(super) const MALFORMED_BODY: StatusCode = StatusCode::BAD_REQUEST;
 
 /// Documented: an organization may have another casing than `snake`, kebab for one. Assumed: the emulator's
-/// organization is such a one, with every key, so that a client that forgets to ask is found out.
+/// organization does, for every key, so that a client that forgets the header is noticed.
 pub(super) const ORGANIZATION_INFLECTION: KeyInflection = KeyInflection::Kebab;
 
-/// Undocumented: which versions are retired. Assumed: this one; every other date is served alike.
+/// Undocumented: which versions are retired. Assumed: this one; all other dates are served alike.
 pub(super) const RETIRED_VERSION: &str = "2020-01-01";
 
-/// Undocumented: whether the tokens of a session's earlier links die when it is resumed. Assumed: yes, as with one-time
-/// links, where "an earlier active link is revoked".
-pub(super) const RESUME_KILLS_OLDER_LINKS: bool = true;
+/// Undocumented: whether a resume revokes the session's earlier links. Assumed: yes, as with one-time links, where "an
+/// earlier active link is revoked".
+pub(super) const RESUME_REVOKES_EARLIER_LINKS: bool = true;
 
-/// Undocumented: in which zone and how exact `expires_at` is. Assumed: UTC in whole seconds, as in the example.
-/// Rounded up, so that no link dies before the time that was announced.
+/// Undocumented: the time zone and precision of `expires_at`. Assumed: UTC in whole seconds, as in the example.
+/// Rounded up, so that no link expires before the announced time.
 pub(super) fn expiry(now: Timestamp, lifetime: SignedDuration) -> Timestamp {
     let exact = now.checked_add(lifetime).unwrap_or(Timestamp::MAX);
     exact.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Ceil)).unwrap_or(exact)
 }
 
-/// Documented: "an expired or abandoned session" is resumed and pending again, a completed or redacted one is refused
-/// (`None`). Assumed: abandoned are `pending` and `capturing`, where the person has the next move; all other states are
-/// refused like `completed`.
+/// Documented: "an expired or abandoned session" can be resumed and is pending again, a completed or redacted one cannot
+/// (`None`). Assumed: `pending` and `capturing` count as abandoned, since the person must act next; all other states are
+/// rejected like `completed`.
 pub(super) fn after_resume(state: State) -> Option<State> {
     matches!(state, State::Expired | State::Pending | State::Capturing).then_some(State::Pending)
 }
 
-/// Documented: a one-time link is refused (`None`) for `completed` and `failed` sessions. Assumed: it brings an expired
-/// session back to `pending`, and leaves every other status as it is.
+/// Documented: `completed` and `failed` sessions get no one-time link (`None`). Assumed: it sets an expired session back to
+/// `pending`, and leaves every other status as it is.
 pub(super) fn after_one_time_link(state: State) -> Option<State> {
     match state {
         State::Completed | State::Failed => None,
@@ -87,43 +87,43 @@ pub(super) fn after_one_time_link(state: State) -> Option<State> {
     }
 }
 
-/// Undocumented: what opening a link does to its session. Assumed: a pending one is `capturing`, nothing else changes, and
-/// a session that is further on stays there.
+/// Undocumented: what opening a link does to its session. Assumed: a pending session becomes `capturing`; one that is
+/// further on stays there.
 pub(super) fn after_opening(state: State) -> State {
     if state == State::Pending { State::Capturing } else { state }
 }
 
-/// Undocumented: when a session expires by itself. Assumed: a pending one with its newest link. One that is being captured
-/// does not: the link was opened, so the person is in.
+/// Undocumented: when a session expires on its own. Assumed: a pending one expires with its newest link. One that is being
+/// captured does not, since its link was opened.
 pub(super) fn has_expired(state: State, token_expires_at: Option<Timestamp>, now: Timestamp) -> bool {
     state == State::Pending && token_expires_at.is_some_and(|expires_at| now >= expires_at)
 }
 
-/// Undocumented: whether `sensitive_redacted` counts as redacted. Assumed: yes, documents and progress are gone.
+/// Undocumented: whether `sensitive_redacted` counts as redacted. Assumed: yes, since documents and progress are gone.
 pub(super) fn is_redacted(retention: Retention) -> bool {
     retention != Retention::Active
 }
 
-/// Undocumented: what redaction leaves of a session. Assumed: everything but metadata, IP address, checks and kind of
-/// document; the external reference stays, so that the session is still found.
+/// Undocumented: what redaction leaves of a session. Assumed: everything but metadata, IP address, checks and document
+/// type; the external reference stays, so that the session can still be found.
 pub(super) const REDACTION_EMPTIES_PERSONAL_FIELDS: bool = true;
 
 /// Undocumented: which lifetimes a one-time link may have, in minutes. Assumed: up to a week.
 pub(super) const ONE_TIME_LINK_MINUTES: RangeInclusive<i64> = 1..=7 * 24 * 60;
 
-/// Undocumented: the lifetime of a one-time link when none is asked (null, no field, no body). Assumed: that of a
-/// resumed session's link, so the emulator's `--link-lifetime`.
+/// Undocumented: the default lifetime of a one-time link (null, no field, no body). Assumed: that of a resumed session's
+/// link, so the emulator's `--link-lifetime`.
 pub(super) fn default_one_time_lifetime(link_lifetime: SignedDuration) -> SignedDuration {
     link_lifetime
 }
 
-/// Undocumented: what `status` and `id` of a one-time link are. Assumed: the link's own, since `session_id` stands beside
-/// them and the documentation speaks of an "active link".
+/// Undocumented: what `status` and `id` of a one-time link are. Assumed: the link's own, since there is a separate
+/// `session_id` and the documentation mentions an "active link".
 pub(super) const ONE_TIME_LINK_STATUS: &str = "active";
 pub(super) const ONE_TIME_LINK_ID_PREFIX: &str = "otl_";
 
-/// Documented: `capture_url` is there only while a session is `pending` or `capturing`. Assumed: it is the newest link, and
-/// only while that works.
+/// Documented: `capture_url` is present only while a session is `pending` or `capturing`. Assumed: it is the newest link,
+/// and only while that works.
 pub(super) fn shows_capture_url(state: State) -> bool {
     matches!(state, State::Pending | State::Capturing)
 }
@@ -133,7 +133,7 @@ pub(super) fn check(name: &str, status: &str) -> Value {
     json!({ "name": name, "status": status })
 }
 
-/// Documented: `q` is a session id or external reference. Assumed: a part is enough, and case does not matter.
+/// Documented: `q` is a session id or external reference. Assumed: a part of it matches, whatever the case.
 pub(super) fn is_found(query: &str, id: &str, external_ref: Option<&str>) -> bool {
     let query = query.to_lowercase();
     [Some(id), external_ref].into_iter().flatten().any(|text| text.to_lowercase().contains(&query))
@@ -144,38 +144,38 @@ pub(super) fn listing_order(created_at: Timestamp, other: Timestamp) -> Ordering
     other.cmp(&created_at)
 }
 
-/// Documented: a list's `limit` is at most 100. Assumed: at least 1; what is outside is refused, as is an unknown status.
-/// Further parameters are ignored, and an empty value is none.
+/// Documented: a list's `limit` is at most 100. Assumed: at least 1; other values are rejected, as is an unknown
+/// status. Further parameters and empty values are ignored.
 pub(super) const MIN_LIST_LIMIT: u32 = 1;
 
-/// Undocumented: what consumes a token. Assumed: any GET of the link, a messenger's preview included (as documented for
-/// one-time links), but no other method.
+/// Undocumented: what consumes a token. Assumed: any GET of the link, including a messaging app's preview (as documented
+/// for one-time links), but no other method.
 pub(super) fn consumes_token(method: &Method) -> bool {
     method == Method::GET
 }
 
-/// Undocumented: what the parameters are that a repeated idempotency key must match. Assumed: method, path (the session id
-/// is a parameter) and the fields of the body that mean something, so that null, no field and no body are the same. How the
-/// answer is to look (`Verifa-Version`, `Key-Inflection`) is not one, so a replay comes in the casing that it asks for.
+/// Undocumented: which parameters a repeated idempotency key must match. Assumed: method, path (the session id is a
+/// parameter) and the known fields of the body, so that null, no field and no body are the same. `Verifa-Version` and
+/// `Key-Inflection` are not parameters, so a replay has the casing that it requests.
 pub(super) fn parameters(method: &Method, path: &str, fields: &Value) -> String {
     format!("{method} {path} {fields}")
 }
 
-/// Undocumented: who shares idempotency keys. Assumed: the calls made with one API key.
+/// Undocumented: who shares idempotency keys. Assumed: the requests sent with one API key.
 pub(super) fn idempotency_scope(api_key: &str, idempotency_key: &str) -> (String, String) {
     (api_key.to_owned(), idempotency_key.to_owned())
 }
 
-/// Undocumented: which answers an idempotency key brings back. Assumed: successes; after an error the key is free, so
-/// that a repeated call can succeed. (What a repeat is answered while the first call still runs is undocumented too;
-/// the emulator takes one call at a time.)
+/// Undocumented: which responses an idempotency key returns again. Assumed: successes; after an error the key is free, so
+/// that a repeated request can succeed. (What happens while the first request is still running is undocumented too; the
+/// emulator handles one request at a time.)
 pub(super) fn is_kept_for_replay(status: StatusCode) -> bool {
     status.is_success()
 }
 
-/// Documented: 300 calls per minute on the free plan. Assumed: per API key, in minutes of the clock, every answered call
-/// counts. Unlike Verifa, the emulator never refuses a call for it: a test suite may call more often.
+/// Documented: 300 calls per minute on the free plan. Assumed: per API key and minute of the clock, and every request
+/// counts. Unlike Verifa, the emulator never rejects a request for it: a test suite may send more.
 pub(super) const CALLS_PER_MINUTE: u32 = 300;
 
-/// Undocumented: the values of `plan`, and how `quotas` is filled. Assumed: this name, and no quotas at all.
+/// Undocumented: the values of `plan`, and how `quotas` is filled. Assumed: this name, and no quotas.
 pub(super) const PLAN: &str = "free";

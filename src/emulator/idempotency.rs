@@ -1,20 +1,20 @@
-//! What was answered under which idempotency key, for 24 hours from the first request.
+//! The responses kept for each idempotency key, for 24 hours from the first request.
 //!
-//! A pure store: the time is passed in. It never decides which answers are kept nor what counts as a parameter; those
-//! are assumptions.
+//! Pure: the time is passed in. Which responses are kept and what counts as a parameter are assumptions.
 
 use axum::http::StatusCode;
+use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::ledger::Ledger;
+use super::insert_bounded;
 
-const KEPT: SignedDuration = SignedDuration::from_hours(24);
+const RETENTION: SignedDuration = SignedDuration::from_hours(24);
 
 /// A key in its scope.
 pub(super) type ScopedKey = (String, String);
 
-/// The answer, its body in snake case whatever casing it was sent in.
+/// A response, its body in snake case whatever casing it was sent in.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Kept {
     pub(super) status: StatusCode,
@@ -36,17 +36,17 @@ struct Entry {
 
 impl Entry {
     fn is_over(&self, now: Timestamp) -> bool {
-        now.duration_since(self.since) >= KEPT
+        now.duration_since(self.since) >= RETENTION
     }
 }
 
 pub(super) struct Idempotency {
-    entries: Ledger<ScopedKey, Entry>,
+    entries: IndexMap<ScopedKey, Entry>,
 }
 
 impl Idempotency {
     pub(super) fn new() -> Self {
-        Self { entries: Ledger::new() }
+        Self { entries: IndexMap::new() }
     }
 
     pub(super) fn recall(&self, key: &ScopedKey, parameters: &str, now: Timestamp) -> Recall {
@@ -58,8 +58,8 @@ impl Idempotency {
     }
 
     pub(super) fn keep(&mut self, key: ScopedKey, parameters: String, kept: Kept, now: Timestamp) {
-        self.entries.forget_oldest_while(|entry| entry.is_over(now));
-        self.entries.insert(key, Entry { since: now, parameters, kept });
+        self.entries.retain(|_, entry| !entry.is_over(now));
+        insert_bounded(&mut self.entries, key, Entry { since: now, parameters, kept });
     }
 }
 
@@ -72,7 +72,7 @@ mod tests {
     }
 
     fn kept() -> Kept {
-        Kept { status: StatusCode::OK, body: Value::from("the first answer") }
+        Kept { status: StatusCode::OK, body: Value::from("the first response") }
     }
 
     fn store() -> Idempotency {
@@ -86,21 +86,21 @@ mod tests {
     }
 
     #[test]
-    fn the_same_key_and_parameters_give_the_first_answer_until_24_hours_have_passed() {
+    fn the_same_key_and_parameters_return_the_first_response_for_24_hours() {
         let store = store();
         assert_eq!(store.recall(&key("one"), "POST /a", after(24 * 3600 - 1)), Recall::Replay(kept()));
         assert_eq!(store.recall(&key("one"), "POST /a", after(24 * 3600)), Recall::New);
     }
 
     #[test]
-    fn other_parameters_are_noticed_only_while_the_key_is_kept() {
+    fn other_parameters_are_detected_while_the_key_is_kept() {
         let store = store();
         assert_eq!(store.recall(&key("one"), "POST /b", after(1)), Recall::OtherParameters);
         assert_eq!(store.recall(&key("one"), "POST /b", after(24 * 3600)), Recall::New);
     }
 
     #[test]
-    fn keys_are_told_apart_and_so_are_their_scopes() {
+    fn each_key_of_each_scope_is_separate() {
         let store = store();
         assert_eq!(store.recall(&key("two"), "POST /a", after(1)), Recall::New);
         let elsewhere = ("vk_sandbox_b".to_owned(), "one".to_owned());
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_is_forgotten_when_something_new_is_kept() {
+    fn expired_entries_are_removed_when_one_is_added() {
         let mut store = store();
         store.keep(key("two"), "POST /a".to_owned(), kept(), after(24 * 3600));
         assert!(store.entries.get(&key("one")).is_none());

@@ -2,15 +2,16 @@
 //!
 //! Pure: the time is passed in. A token is a credential, so it never appears in a log or a `Debug`.
 
+use indexmap::IndexMap;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::ledger::Ledger;
+use super::insert_bounded;
 
-/// What becomes of a visit to a link.
+/// What a visit to a link finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Visit {
-    Welcome,
+    Valid,
     Used,
     Expired,
     Replaced,
@@ -24,50 +25,51 @@ struct Link {
 }
 
 pub(super) struct Links {
-    by_token: Ledger<String, Link>,
+    by_token: IndexMap<String, Link>,
 }
 
 impl Links {
     pub(super) fn new() -> Self {
-        Self { by_token: Ledger::new() }
+        Self { by_token: IndexMap::new() }
     }
 
     /// The token of a new link.
     pub(super) fn issue(&mut self, session_id: &str, expires_at: Timestamp) -> String {
         let token = format!("tok_{}", Uuid::new_v4().simple());
-        self.by_token.insert(token.clone(), Link { session_id: session_id.to_owned(), expires_at, spent: None });
+        let link = Link { session_id: session_id.to_owned(), expires_at, spent: None };
+        insert_bounded(&mut self.by_token, token.clone(), link);
         token
     }
 
-    pub(super) fn session_id(&self, token: &String) -> Option<&str> {
+    pub(super) fn session_id(&self, token: &str) -> Option<&str> {
         self.by_token.get(token).map(|link| link.session_id.as_str())
     }
 
-    /// A newer link took this one's place.
-    pub(super) fn replace(&mut self, token: &String) {
+    /// Marks the link as replaced by a newer one.
+    pub(super) fn replace(&mut self, token: &str) {
         self.spend(token, Visit::Replaced);
     }
 
-    /// Uses the link up, if it is good.
-    pub(super) fn visit(&mut self, token: &String, now: Timestamp) -> Visit {
+    /// Uses the link up if it is valid.
+    pub(super) fn visit(&mut self, token: &str, now: Timestamp) -> Visit {
         let visit = self.look(token, now);
-        if visit == Visit::Welcome {
+        if visit == Visit::Valid {
             self.spend(token, Visit::Used);
         }
         visit
     }
 
-    /// What a visit would find, without one.
-    pub(super) fn look(&self, token: &String, now: Timestamp) -> Visit {
+    /// What a visit would find; does not use the link up.
+    pub(super) fn look(&self, token: &str, now: Timestamp) -> Visit {
         match self.by_token.get(token) {
             None => Visit::Unknown,
             Some(Link { spent: Some(visit), .. }) => *visit,
             Some(link) if now >= link.expires_at => Visit::Expired,
-            Some(_) => Visit::Welcome,
+            Some(_) => Visit::Valid,
         }
     }
 
-    fn spend(&mut self, token: &String, visit: Visit) {
+    fn spend(&mut self, token: &str, visit: Visit) {
         if let Some(link) = self.by_token.get_mut(token) {
             link.spent.get_or_insert(visit);
         }
@@ -92,14 +94,14 @@ mod tests {
     fn a_link_works_once_and_looking_does_not_count() {
         let mut links = Links::new();
         let token = issue(&mut links);
-        assert_eq!(links.look(&token, NOW), Visit::Welcome);
-        assert_eq!(links.visit(&token, NOW), Visit::Welcome);
+        assert_eq!(links.look(&token, NOW), Visit::Valid);
+        assert_eq!(links.visit(&token, NOW), Visit::Valid);
         assert_eq!(links.visit(&token, NOW), Visit::Used);
         assert_eq!(links.visit(&token, later()), Visit::Used);
     }
 
     #[test]
-    fn a_link_is_dead_from_its_expiry_on() {
+    fn a_link_no_longer_works_once_it_has_expired() {
         let mut links = Links::new();
         let token = issue(&mut links);
         assert_eq!(links.visit(&token, later()), Visit::Expired);
@@ -123,6 +125,6 @@ mod tests {
         assert!(one.starts_with("tok_") && one.len() == 36);
         assert_ne!(one, other);
         assert_eq!(links.session_id(&one), Some("ses_1"));
-        assert_eq!(links.look(&"tok_made_up".to_owned(), NOW), Visit::Unknown);
+        assert_eq!(links.look("tok_made_up", NOW), Visit::Unknown);
     }
 }

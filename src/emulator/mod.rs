@@ -1,23 +1,23 @@
 //! A local Verifa API with real HTTP, to develop, demonstrate and test against.
 //!
 //! It does what Verifa's documentation says of the endpoints that this project uses; what the documentation leaves open
-//! is in `assumptions.rs`. It listens on loopback only, says in every answer what it is, and knows the client through
-//! HTTP alone.
+//! is in `assumptions.rs`. It listens on loopback only, says in every response what it is, and meets the client only over
+//! HTTP.
 
-mod answer;
+mod access;
 mod api;
 mod assumptions;
-mod demos;
-mod guard;
+mod fixtures;
 mod idempotency;
-mod ledger;
 mod links;
 mod pages;
 mod rate_limits;
+mod response;
 mod session;
 mod sessions;
 
 use std::{
+    hash::Hash,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -29,25 +29,25 @@ use axum::{
     extract::DefaultBodyLimit,
     routing::{any, get},
 };
+use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 
-pub use demos::{MORE_SESSIONS, demo_sessions};
+pub use fixtures::{MORE_SESSIONS, demo_sessions};
 
 use self::{idempotency::Idempotency, rate_limits::RateLimits, sessions::Sessions};
 use crate::verifa::wire;
 
-/// Where the emulator listens unless told otherwise.
-pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8788);
-/// How long a capture link works unless told otherwise; Verifa's own default.
-pub const DEFAULT_LINK_LIFETIME: Duration = Duration::from_secs(20 * 60);
-/// A key that the emulator accepts. It is no secret: so is every other sandbox key, except one.
-pub const SANDBOX_KEY: &str = "vk_sandbox_emulator";
+/// The default address.
+pub(crate) const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8788);
+/// Verifa's own default.
+pub(crate) const DEFAULT_LINK_LIFETIME: Duration = Duration::from_secs(20 * 60);
+/// A key that the emulator accepts, as it accepts every other sandbox key except one. It is not a secret.
+pub(crate) const SANDBOX_KEY: &str = "vk_sandbox_emulator";
 
-/// How an emulator is to be.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// A loopback address; port 0 takes a free port.
+    /// A loopback address; port 0 picks a free port.
     pub listen: SocketAddr,
     /// How long a capture link works.
     pub link_lifetime: Duration,
@@ -69,23 +69,20 @@ impl Options {
 /// Why an emulator cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Others could reach it: it accepts any key.
+    /// The emulator accepts any key, so no one else may reach it.
     #[error("the emulator listens on loopback only (127.0.0.1 or [::1]), not on {0}")]
     NotLoopback(SocketAddr),
-    /// The address is taken, for one.
     #[error("the emulator cannot listen on {0}")]
     Io(SocketAddr, #[source] io::Error),
 }
 
-/// An emulator that holds its port, and answers once it is served.
+/// An emulator that holds its port, and responds once it is served.
 pub struct Emulator {
     listener: TcpListener,
     service: Arc<Service>,
 }
 
 impl Emulator {
-    /// Takes the port.
-    ///
     /// # Errors
     ///
     /// When the address is not a loopback address, or cannot be listened on.
@@ -100,7 +97,7 @@ impl Emulator {
         let service = Service {
             url: format!("http://{address}"),
             link_lifetime: SignedDuration::try_from(options.link_lifetime).unwrap_or(SignedDuration::MAX),
-            world: Mutex::new(World::new(Timestamp::now())),
+            state: Mutex::new(EmulatorState::new(Timestamp::now())),
         };
         Ok(Self { listener, service: Arc::new(service) })
     }
@@ -110,11 +107,11 @@ impl Emulator {
         self.service.url.clone()
     }
 
-    /// Answers until the shutdown.
+    /// Responds until the shutdown.
     ///
     /// # Errors
     ///
-    /// When the listener fails for good.
+    /// When the listener fails permanently.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         axum::serve(self.listener, router(self.service)).with_graceful_shutdown(shutdown).await
     }
@@ -126,17 +123,17 @@ fn router(service: Arc<Service>) -> Router {
         .route("/verify/{token}", any(pages::verify))
         .nest_service(
             wire::API_PATH,
-            any(api::answer).layer(DefaultBodyLimit::max(api::BODY_LIMIT)).with_state(service.clone()),
+            any(api::respond).layer(DefaultBodyLimit::max(api::BODY_LIMIT)).with_state(service.clone()),
         )
-        .fallback(pages::nothing_here)
-        .layer(axum::middleware::from_fn(guard::answer_locals_only))
+        .fallback(pages::not_found)
+        .layer(axum::middleware::from_fn(access::check_host))
         .with_state(service)
 }
 
 struct Service {
     url: String,
     link_lifetime: SignedDuration,
-    world: Mutex<World>,
+    state: Mutex<EmulatorState>,
 }
 
 impl Service {
@@ -144,20 +141,31 @@ impl Service {
         format!("{}/verify/{token}", self.url)
     }
 
-    /// A handler that panicked left nothing half-done that matters here, so the lock is taken all the same.
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A poisoned lock is used anyway: a handler that panicked leaves nothing inconsistent that matters here.
+    fn state(&self) -> MutexGuard<'_, EmulatorState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The largest number of links, idempotency keys and callers that are remembered.
+const CAPACITY: usize = 10_000;
+
+/// Adds an entry, and removes the oldest one if there are too many.
+fn insert_bounded<K: Hash + Eq, V>(map: &mut IndexMap<K, V>, key: K, value: V) {
+    map.insert(key, value);
+    if map.len() > CAPACITY {
+        map.shift_remove_index(0);
     }
 }
 
 /// Everything that changes.
-struct World {
+struct EmulatorState {
     sessions: Sessions,
     idempotency: Idempotency,
     rate_limits: RateLimits,
 }
 
-impl World {
+impl EmulatorState {
     fn new(now: Timestamp) -> Self {
         Self { sessions: Sessions::new(now), idempotency: Idempotency::new(), rate_limits: RateLimits::new() }
     }

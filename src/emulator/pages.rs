@@ -1,7 +1,7 @@
-//! What a person sees in a browser: the index page, and the page behind a capture link.
+//! The pages for a browser: the index, and the page of a capture link.
 //!
-//! Plain pages that load nothing from elsewhere. Only text of the emulator's own goes into them, so nothing is escaped;
-//! whatever came with a request must never be shown.
+//! They load nothing from elsewhere. They contain only the emulator's own text, so nothing is escaped; nothing from a
+//! request may ever be shown.
 
 use std::sync::Arc;
 
@@ -17,30 +17,17 @@ use jiff::Timestamp;
 
 use super::{MORE_SESSIONS, SANDBOX_KEY, Service, assumptions::consumes_token, demo_sessions, links::Visit};
 
-const STYLE: &str = "
-:root { color-scheme: light dark; }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; background: light-dark(#f4f5f7, #16181d);
-  color: light-dark(#1d2129, #e8eaee); font: 1.05rem/1.55 system-ui, sans-serif; }
-main { box-sizing: border-box; width: min(40rem, 100% - 2rem); margin: 1rem 0; padding: 1.75rem; border-radius: 1rem;
-  background: light-dark(#fff, #20242c); box-shadow: 0 1px 4px #0003; }
-h1 { margin: 0 0 .75rem; font-size: 1.5rem; line-height: 1.25; }
-h2 { margin: 1.5rem 0 .5rem; font-size: 1.1rem; line-height: 1.25; }
-small { display: inline-block; margin-bottom: 1rem; padding: .15rem .7rem; border-radius: 1rem;
-  background: light-dark(#fdecc8, #4d3d14); }
-dt, pre { font: .9rem/1.5 ui-monospace, monospace; overflow-wrap: anywhere; }
-dd { margin: 0 0 .6rem; opacity: .8; }
-pre { padding: .9rem; border-radius: .6rem; background: light-dark(#f4f5f7, #16181d); white-space: pre-wrap; }
-";
+const PAGE: &str = include_str!("pages.html");
 
 const ENDPOINTS: [(&str, &str); 5] = [
     ("GET /sessions?status=&amp;q=&amp;limit=&amp;offset=", "the sessions, page by page"),
     ("GET /sessions/{session_id}", "one session"),
-    ("POST /sessions/{session_id}/resume", "a fresh link for an expired or abandoned session"),
+    ("POST /sessions/{session_id}/resume", "a new link for an expired or abandoned session"),
     (
         "POST /sessions/{session_id}/generate-one-time-link",
         "a link with a chosen lifetime: {\"expires_in_minutes\": 60}",
     ),
-    ("GET /rate-limits", "which environment the key is of, and how many calls are left"),
+    ("GET /rate-limits", "the key's environment, and how many requests are left"),
 ];
 
 pub(super) async fn index(State(service): State<Arc<Service>>) -> Response {
@@ -53,14 +40,14 @@ pub(super) async fn index(State(service): State<Arc<Service>>) -> Response {
         StatusCode::OK,
         "A local Verifa API",
         &format!(
-            "<p>This is a small stand-in for Verifa's API, to develop and test against. Nobody's identity is verified \
-             here, and nothing leaves this computer.</p>\
+            "<p>This is a small emulator of Verifa's API, to develop and test against. No identity is verified here, and \
+             nothing leaves this computer.</p>\
              <pre>curl -X POST {url}/api/v1/sessions/ses_demo_expired/resume \\\n  -H \"X-API-Key: {SANDBOX_KEY}\" \
              -H \"Key-Inflection: snake\"</pre>\
              <p>Any key that begins with <code>vk_sandbox_</code> or <code>vk_live_</code> is accepted, except \
              <code>vk_sandbox_revoked</code>.</p>\
              <h2>Endpoints, below <code>/api/v1</code></h2><dl>{endpoints}</dl>\
-             <h2>Sessions, as they are at the start</h2><dl>{sessions}</dl>\
+             <h2>Sessions at the start</h2><dl>{sessions}</dl>\
              <p>And {MORE_SESSIONS} more, <code>ses_demo_more_01</code> and so on, to page through.</p>"
         ),
     )
@@ -72,44 +59,39 @@ pub(super) async fn verify(State(service): State<Arc<Service>>, Path(token): Pat
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
-    let sessions = &mut service.world().sessions;
+    let sessions = &mut service.state().sessions;
     let now = Timestamp::now();
     match if consumes_token(&method) { sessions.open(&token, now) } else { sessions.look(&token, now) } {
-        Visit::Welcome => page(
+        Visit::Valid => page(
             StatusCode::OK,
             "The link works",
-            "<p>At Verifa, the verification would go on here, with a photo of a document and a selfie. This is the \
+            "<p>At Verifa, the verification would continue here, with a photo of a document and a selfie. This is the \
              emulator, so there is nothing to do: you can close this page.</p>\
-             <p>The link is used up now. To go on, resume the session again and open the new link.</p>",
+             <p>The link is used up now. To continue, resume the session again and open the new link.</p>",
         ),
-        Visit::Used => dead("This link was already used", "It works once."),
-        Visit::Expired => dead("This link has expired", "It works for a short time only."),
+        Visit::Used => expired("This link was already used", "It works once."),
+        Visit::Expired => expired("This link has expired", "It works for a short time only."),
         Visit::Replaced => {
-            dead("This link was replaced", "The session got a newer link, and only its newest link works.")
+            expired("This link was replaced", "The session got a newer link, and only its newest link works.")
         }
         Visit::Unknown => page(
             StatusCode::NOT_FOUND,
             "This link is not known here",
-            "<p>Was it copied whole? The emulator forgets its links when it is stopped.</p>",
+            "<p>Was it copied completely? The emulator forgets its links when it is stopped.</p>",
         ),
     }
 }
 
-pub(super) async fn nothing_here() -> Response {
+pub(super) async fn not_found() -> Response {
     page(StatusCode::NOT_FOUND, "There is nothing here", "<p><a href=\"/\">What this is</a></p>")
 }
 
-fn dead(title: &str, why: &str) -> Response {
+fn expired(title: &str, why: &str) -> Response {
     page(StatusCode::GONE, title, &format!("<p>{why} Resume the session to get a new one.</p>"))
 }
 
 fn page(status: StatusCode, title: &str, content: &str) -> Response {
-    let html = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title} · Verifa emulator</title>\n<style>{STYLE}</style>\n\
-         <main><small>Emulator, not Verifa</small><h1>{title}</h1>{content}</main>\n"
-    );
+    let html = PAGE.replace("{title}", title).replace("{content}", content);
     let headers = [
         (CACHE_CONTROL, "no-store"),
         (REFERRER_POLICY, "no-referrer"),

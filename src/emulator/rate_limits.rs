@@ -1,16 +1,16 @@
-//! How many calls each key has made in this minute of the clock.
+//! Counts the requests of each key in the current minute.
 //!
-//! Only counts: it never refuses a call.
+//! It never rejects a request.
 
 use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::{assumptions::CALLS_PER_MINUTE, ledger::CAPACITY};
+use super::{CAPACITY, assumptions::CALLS_PER_MINUTE};
 
 pub(super) const WINDOW_SECONDS: i64 = 60;
 
-/// What a key has left, and when it begins anew.
+/// How many requests a key has left, and when the next minute begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Allowance {
     pub(super) remaining: u32,
@@ -28,7 +28,7 @@ impl RateLimits {
         Self { minute: 0, calls: HashMap::new() }
     }
 
-    /// Counts one call; a call without a good key is nobody's, and counts for nobody.
+    /// Counts one request; one without a valid key is not counted.
     pub(super) fn count(&mut self, api_key: Option<&str>, now: Timestamp) -> Allowance {
         let minute = now.as_second().div_euclid(WINDOW_SECONDS);
         if minute != self.minute || self.calls.len() >= CAPACITY {

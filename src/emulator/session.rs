@@ -1,17 +1,20 @@
-//! One session: what it holds, and how its status moves.
+//! One session: its fields, and how its status changes.
 //!
-//! Pure: the time is passed in. Where Verifa documents no rule for a move, `assumptions.rs` has it.
-
-use std::str::FromStr;
+//! Pure: the time is passed in. A change of status that Verifa does not document is an assumption.
 
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::assumptions::{after_opening, has_expired};
 use crate::verifa::Environment;
 
 /// The statuses that Verifa documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Deserialize, strum::EnumString, strum::IntoStaticStr, strum::VariantNames,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum State {
     Pending,
     Capturing,
@@ -25,72 +28,34 @@ pub(super) enum State {
 }
 
 impl State {
-    pub(super) const ALL: [Self; 9] = [
-        Self::Pending,
-        Self::Capturing,
-        Self::Processing,
-        Self::AwaitingExternal,
-        Self::UnderReview,
-        Self::SandboxPending,
-        Self::Completed,
-        Self::Expired,
-        Self::Failed,
-    ];
-
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Capturing => "capturing",
-            Self::Processing => "processing",
-            Self::AwaitingExternal => "awaiting_external",
-            Self::UnderReview => "under_review",
-            Self::SandboxPending => "sandbox_pending",
-            Self::Completed => "completed",
-            Self::Expired => "expired",
-            Self::Failed => "failed",
-        }
+    pub(super) fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-pub(super) struct UnknownState;
-
-impl FromStr for State {
-    type Err = UnknownState;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(UnknownState)
-    }
-}
-
-/// What was kept of a session's data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// `retention_status`: how much of a session's data is left.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum Retention {
+    #[default]
     Active,
     SensitiveRedacted,
     Redacted,
 }
 
-impl Retention {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::SensitiveRedacted => "sensitive_redacted",
-            Self::Redacted => "redacted",
-        }
-    }
-}
-
-/// How a session misbehaves, for clients to see that.
-#[derive(Clone, Copy)]
+/// How a session misbehaves, so that clients can be tested.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Quirks {
-    pub(super) has_qr_code: bool,
-    /// So many calls for a link are answered 429 at first.
-    pub(super) rate_limited_calls: u8,
-    /// So many calls for a link are answered 503 at first.
-    pub(super) unavailable_calls: u8,
+    pub(super) without_qr_code: bool,
+    /// The number of first requests for a link that get 429.
+    pub(super) rate_limited_requests: u8,
+    /// The number of first requests for a link that get 503.
+    pub(super) unavailable_requests: u8,
 }
 
-/// What never changes: the rest of the documented session object.
+/// The fields of the documented session object that never change.
 pub(super) struct Profile {
     pub(super) external_ref: Option<String>,
     pub(super) metadata: Value,
@@ -108,7 +73,7 @@ pub(super) struct Profile {
 
 /// Why a session gets no link.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(super) enum LinkError {
     NotFound,
     Redacted,
     State(State),
@@ -123,30 +88,30 @@ pub(super) struct Session {
     pub(super) created_at: Timestamp,
     pub(super) updated_at: Timestamp,
     pub(super) profile: Profile,
-    /// Of the newest link that the emulator made.
+    /// Of the newest link that the emulator created.
     pub(super) token: Option<String>,
-    /// Of the newest link, one from before the emulator's start included.
+    /// Of the newest link, including one from before the emulator's start.
     pub(super) token_expires_at: Option<Timestamp>,
     pub(super) quirks: Quirks,
-    pub(super) calls_for_links: u8,
+    pub(super) link_requests: u8,
 }
 
 impl Session {
-    /// Counts a call for a link, which may be one that the session's quirks do not let through.
-    pub(super) fn take_call(&mut self) -> Result<(), Refused> {
-        let earlier_calls = self.calls_for_links;
-        self.calls_for_links = earlier_calls.saturating_add(1);
-        if earlier_calls < self.quirks.rate_limited_calls {
-            return Err(Refused::RateLimited);
+    /// Counts a request for a link, which the session's quirks may reject.
+    pub(super) fn count_link_request(&mut self) -> Result<(), LinkError> {
+        let earlier_requests = self.link_requests;
+        self.link_requests = earlier_requests.saturating_add(1);
+        if earlier_requests < self.quirks.rate_limited_requests {
+            return Err(LinkError::RateLimited);
         }
-        if earlier_calls < self.quirks.unavailable_calls {
-            return Err(Refused::Unavailable);
+        if earlier_requests < self.quirks.unavailable_requests {
+            return Err(LinkError::Unavailable);
         }
         Ok(())
     }
 
-    /// Takes a new link, and gives the earlier one's token back.
-    pub(super) fn take_link(
+    /// Sets a new link, and returns the token of the earlier one.
+    pub(super) fn set_link(
         &mut self,
         token: String,
         expires_at: Timestamp,
@@ -159,8 +124,8 @@ impl Session {
         self.token.replace(token)
     }
 
-    /// A link of the session was opened.
-    pub(super) fn be_opened(&mut self, now: Timestamp) {
+    /// Records that a link of the session was opened.
+    pub(super) fn open(&mut self, now: Timestamp) {
         let state = after_opening(self.state);
         if state != self.state {
             self.state = state;
@@ -168,7 +133,7 @@ impl Session {
         }
     }
 
-    /// Expires, if it is time.
+    /// Expires the session if it is due.
     pub(super) fn expire(&mut self, now: Timestamp) {
         if has_expired(self.state, self.token_expires_at, now) {
             self.state = State::Expired;

@@ -1,17 +1,17 @@
-//! The emulator's sessions and their links: who is found, who gets a link, what opening it does.
+//! The emulator's sessions and their links: which is found, which gets a link, what opening it does.
 //!
-//! Pure: the time is passed in. It knows nothing of HTTP; `api` puts its refusals into Verifa's words.
+//! Pure: the time is passed in. It knows nothing of HTTP; `api` turns its errors into responses.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
     assumptions::{
-        RESUME_KILLS_OLDER_LINKS, after_one_time_link, after_resume, expiry, is_found, is_redacted, listing_order,
+        RESUME_REVOKES_EARLIER_LINKS, after_one_time_link, after_resume, expiry, is_found, is_redacted, listing_order,
         shows_capture_url,
     },
-    demos,
+    fixtures,
     links::{Links, Visit},
-    session::{Refused, Session, State},
+    session::{LinkError, Session, State},
 };
 use crate::verifa::Environment;
 
@@ -32,13 +32,13 @@ impl Purpose {
 
     fn revokes_earlier_link(self) -> bool {
         match self {
-            Self::Resume => RESUME_KILLS_OLDER_LINKS,
+            Self::Resume => RESUME_REVOKES_EARLIER_LINKS,
             Self::OneTimeLink => true,
         }
     }
 }
 
-/// What a session got.
+/// A session's new link.
 #[derive(Debug)]
 pub(super) struct NewLink {
     /// The session's state.
@@ -48,7 +48,7 @@ pub(super) struct NewLink {
     pub(super) has_qr_code: bool,
 }
 
-/// Which sessions of a list are asked for.
+/// Which page of which sessions is requested.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Listing {
     pub(super) state: Option<State>,
@@ -64,15 +64,15 @@ pub(super) struct Sessions {
 
 impl Sessions {
     pub(super) fn new(now: Timestamp) -> Self {
-        let (mut sessions, mut links) = (demos::sessions(now), Links::new());
+        let (mut sessions, mut links) = (fixtures::sessions(now), Links::new());
         for session in sessions.iter_mut().filter(|session| session.state == State::Pending) {
             session.token = session.token_expires_at.map(|expires_at| links.issue(&session.id, expires_at));
         }
         Self { sessions, links }
     }
 
-    /// Lets time pass: whatever expires by itself has done so after this.
-    pub(super) fn pass_time(&mut self, now: Timestamp) {
+    /// Expires every session that is due.
+    pub(super) fn expire_due(&mut self, now: Timestamp) {
         self.sessions.iter_mut().for_each(|session| session.expire(now));
     }
 
@@ -80,9 +80,9 @@ impl Sessions {
         self.sessions.iter().find(|session| session.id == id && session.environment == environment)
     }
 
-    /// One page, and how many sessions all pages have together.
+    /// One page, and the number of sessions on all pages.
     pub(super) fn list(&self, environment: Environment, listing: &Listing) -> (Vec<&Session>, usize) {
-        let is_asked_for = |session: &&Session| {
+        let is_requested = |session: &&Session| {
             session.environment == environment
                 && listing.state.is_none_or(|state| session.state == state)
                 && listing
@@ -90,7 +90,7 @@ impl Sessions {
                     .as_deref()
                     .is_none_or(|query| is_found(query, &session.id, session.profile.external_ref.as_deref()))
         };
-        let mut found: Vec<_> = self.sessions.iter().filter(is_asked_for).collect();
+        let mut found: Vec<_> = self.sessions.iter().filter(is_requested).collect();
         found.sort_by(|one, other| listing_order(one.created_at, other.created_at));
         let total = found.len();
         let offset = usize::try_from(listing.offset).unwrap_or(usize::MAX);
@@ -98,52 +98,52 @@ impl Sessions {
         (found.into_iter().skip(offset).take(limit).collect(), total)
     }
 
-    /// The token of the link that still brings the person in, where the API shows it.
-    pub(super) fn live_token<'a>(&self, session: &'a Session, now: Timestamp) -> Option<&'a str> {
+    /// The token of the link that still works, if the API shows it.
+    pub(super) fn valid_token<'a>(&self, session: &'a Session, now: Timestamp) -> Option<&'a str> {
         let token = session.token.as_ref().filter(|_| shows_capture_url(session.state))?;
-        (self.links.look(token, now) == Visit::Welcome).then_some(token)
+        (self.links.look(token, now) == Visit::Valid).then_some(token)
     }
 
-    pub(super) fn make_link(
+    pub(super) fn create_link(
         &mut self,
         purpose: Purpose,
         id: &str,
         environment: Environment,
         lifetime: SignedDuration,
         now: Timestamp,
-    ) -> Result<NewLink, Refused> {
+    ) -> Result<NewLink, LinkError> {
         let session = self
             .sessions
             .iter_mut()
             .find(|session| session.id == id && session.environment == environment)
-            .ok_or(Refused::NotFound)?;
-        session.take_call()?;
+            .ok_or(LinkError::NotFound)?;
+        session.count_link_request()?;
         if is_redacted(session.profile.retention) {
-            return Err(Refused::Redacted);
+            return Err(LinkError::Redacted);
         }
-        let state = purpose.next_state(session.state).ok_or(Refused::State(session.state))?;
+        let state = purpose.next_state(session.state).ok_or(LinkError::State(session.state))?;
 
         let expires_at = expiry(now, lifetime);
         let token = self.links.issue(id, expires_at);
-        let earlier = session.take_link(token.clone(), expires_at, state, now);
+        let earlier = session.set_link(token.clone(), expires_at, state, now);
         if let Some(earlier) = earlier.filter(|_| purpose.revokes_earlier_link()) {
             self.links.replace(&earlier);
         }
-        Ok(NewLink { state, token, expires_at, has_qr_code: session.quirks.has_qr_code })
+        Ok(NewLink { state, token, expires_at, has_qr_code: !session.quirks.without_qr_code })
     }
 
-    /// What a visit to a link would find, without one.
-    pub(super) fn look(&self, token: &String, now: Timestamp) -> Visit {
+    /// What a visit to the link would find; does not use it up.
+    pub(super) fn look(&self, token: &str, now: Timestamp) -> Visit {
         self.links.look(token, now)
     }
 
-    /// Opens a link, which uses it up and moves its session.
-    pub(super) fn open(&mut self, token: &String, now: Timestamp) -> Visit {
+    /// Opens a link, which uses it up and may change its session's status.
+    pub(super) fn open(&mut self, token: &str, now: Timestamp) -> Visit {
         let visit = self.links.visit(token, now);
-        if visit == Visit::Welcome {
+        if visit == Visit::Valid {
             let id = self.links.session_id(token);
             let session = self.sessions.iter_mut().find(|session| Some(session.id.as_str()) == id);
-            session.into_iter().for_each(|session| session.be_opened(now));
+            session.into_iter().for_each(|session| session.open(now));
         }
         visit
     }
@@ -157,8 +157,8 @@ mod tests {
     const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
     const AFTERWARDS: Timestamp = Timestamp::constant(1_800_000_000 + 20 * 60, 0);
 
-    fn make(sessions: &mut Sessions, purpose: Purpose, id: &str) -> Result<NewLink, Refused> {
-        sessions.make_link(purpose, id, Environment::Sandbox, LIFETIME, NOW)
+    fn make(sessions: &mut Sessions, purpose: Purpose, id: &str) -> Result<NewLink, LinkError> {
+        sessions.create_link(purpose, id, Environment::Sandbox, LIFETIME, NOW)
     }
 
     fn get<'a>(sessions: &'a Sessions, id: &str) -> &'a Session {
@@ -166,15 +166,15 @@ mod tests {
     }
 
     #[test]
-    fn a_resumed_session_is_pending_with_a_fresh_link() {
+    fn a_resumed_session_is_pending_with_a_new_link() {
         let mut sessions = Sessions::new(NOW);
         let resumed = make(&mut sessions, Purpose::Resume, "ses_demo_expired").unwrap();
         assert_eq!(resumed.state, State::Pending);
         assert_eq!(resumed.expires_at, AFTERWARDS);
-        assert_eq!(sessions.look(&resumed.token, NOW), Visit::Welcome);
+        assert_eq!(sessions.look(&resumed.token, NOW), Visit::Valid);
         let session = get(&sessions, "ses_demo_expired");
         assert_eq!((session.state, session.updated_at), (State::Pending, NOW));
-        assert_eq!(sessions.live_token(session, NOW), Some(resumed.token.as_str()));
+        assert_eq!(sessions.valid_token(session, NOW), Some(resumed.token.as_str()));
     }
 
     #[test]
@@ -185,13 +185,13 @@ mod tests {
                 let earlier = make(&mut sessions, earlier, "ses_demo_expired").unwrap();
                 let newer = make(&mut sessions, newer, "ses_demo_expired").unwrap();
                 assert_eq!(sessions.look(&earlier.token, NOW), Visit::Replaced);
-                assert_eq!(sessions.look(&newer.token, NOW), Visit::Welcome);
+                assert_eq!(sessions.look(&newer.token, NOW), Visit::Valid);
             }
         }
     }
 
     #[test]
-    fn each_state_and_purpose_has_its_next_state_or_a_refusal() {
+    fn each_state_and_purpose_has_its_next_state_or_an_error() {
         use State::*;
         let cases = [
             ("expired", Some(Pending), Some(Pending)),
@@ -210,25 +210,25 @@ mod tests {
                 let mut sessions = Sessions::new(NOW);
                 let before = get(&sessions, &id).state;
                 let made = make(&mut sessions, purpose, &id).map(|link| link.state);
-                assert_eq!(made, expected.ok_or(Refused::State(before)), "{purpose:?} {name}");
+                assert_eq!(made, expected.ok_or(LinkError::State(before)), "{purpose:?} {name}");
                 assert_eq!(get(&sessions, &id).state, expected.unwrap_or(before), "{purpose:?} {name}");
             }
         }
         for purpose in [Purpose::Resume, Purpose::OneTimeLink] {
-            let refused = make(&mut Sessions::new(NOW), purpose, "ses_demo_redacted").unwrap_err();
-            assert_eq!(refused, Refused::Redacted, "{purpose:?}");
+            let error = make(&mut Sessions::new(NOW), purpose, "ses_demo_redacted").unwrap_err();
+            assert_eq!(error, LinkError::Redacted, "{purpose:?}");
         }
     }
 
     #[test]
-    fn opening_moves_a_pending_session_on_and_never_a_later_one_back() {
+    fn opening_starts_the_capture_and_never_moves_a_session_back() {
         for (id, expected) in [("ses_demo_expired", State::Capturing), ("ses_demo_under_review", State::UnderReview)] {
             let mut sessions = Sessions::new(NOW);
             let link = make(&mut sessions, Purpose::OneTimeLink, id).unwrap();
-            assert_eq!(sessions.open(&link.token, NOW), Visit::Welcome);
+            assert_eq!(sessions.open(&link.token, NOW), Visit::Valid);
             assert_eq!(sessions.open(&link.token, NOW), Visit::Used);
             let session = get(&sessions, id);
-            assert_eq!((session.state, sessions.live_token(session, NOW)), (expected, None));
+            assert_eq!((session.state, sessions.valid_token(session, NOW)), (expected, None));
         }
     }
 
@@ -238,9 +238,9 @@ mod tests {
         make(&mut sessions, Purpose::Resume, "ses_demo_expired").unwrap();
         let opened = make(&mut sessions, Purpose::Resume, "ses_demo_null_qr").unwrap();
         sessions.open(&opened.token, NOW);
-        sessions.pass_time(AFTERWARDS - SignedDuration::from_secs(1));
+        sessions.expire_due(AFTERWARDS - SignedDuration::from_secs(1));
         assert_eq!(get(&sessions, "ses_demo_expired").state, State::Pending);
-        sessions.pass_time(AFTERWARDS + LIFETIME);
+        sessions.expire_due(AFTERWARDS + LIFETIME);
         let session = get(&sessions, "ses_demo_expired");
         assert_eq!((session.state, session.updated_at), (State::Expired, AFTERWARDS));
         assert_eq!(get(&sessions, "ses_demo_null_qr").state, State::Capturing);
@@ -256,8 +256,8 @@ mod tests {
     #[test]
     fn another_environment_has_other_sessions() {
         let mut sessions = Sessions::new(NOW);
-        assert_eq!(make(&mut sessions, Purpose::Resume, "ses_demo_live").unwrap_err(), Refused::NotFound);
-        assert!(sessions.make_link(Purpose::Resume, "ses_demo_live", Environment::Live, LIFETIME, NOW).is_ok());
+        assert_eq!(make(&mut sessions, Purpose::Resume, "ses_demo_live").unwrap_err(), LinkError::NotFound);
+        assert!(sessions.create_link(Purpose::Resume, "ses_demo_live", Environment::Live, LIFETIME, NOW).is_ok());
         assert!(sessions.get("ses_demo_live", Environment::Sandbox).is_none());
         assert!(sessions.get("ses_demo_expired", Environment::Live).is_none());
     }

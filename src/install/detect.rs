@@ -25,7 +25,7 @@ pub(crate) fn current_entry(
     let spec = client.spec();
     let found = match spec.mechanism {
         Mechanism::Codex => codex_entry(name)?,
-        Mechanism::File | Mechanism::Claude => json::find(file.text(), spec.servers, name.as_str())?,
+        Mechanism::File | Mechanism::Claude => json::find(file.text.as_deref(), spec.servers, name.as_str())?,
     };
     match found {
         Some(entry) if !starts_verifa_mcp(&entry, executable) => {
@@ -73,36 +73,38 @@ mod tests {
 
     #[test]
     fn an_entry_that_starts_this_program_is_recognized() {
-        let this = [
-            json!({"command": "verifa-mcp"}),
-            json!({"command": "/usr/local/bin/verifa-mcp", "args": ["stdio"]}),
-            json!({"command": "C:\\Tools\\Verifa-MCP.exe"}),
-            json!({"command": "/opt/renamed"}),
-            json!({"command": ["/usr/local/bin/verifa-mcp", "stdio"]}),
-            json!({"command": "npx", "args": ["-y", "verifa-mcp@1.0.0"]}),
-            json!({"command": "cmd", "args": ["/c", "npx", "-y", "verifa-mcp"]}),
-            json!({"command": "node", "args": ["/usr/lib/node_modules/verifa-mcp/bin.js"]}),
-            json!({"command": "docker", "args": ["run", "-i", "-e", "VERIFA_API_KEY", "ghcr.io/x/verifa-mcp:1"]}),
-            json!({"command": "cargo", "args": ["run", "-q", "--bin", "verifa-mcp", "--", "stdio"]}),
-        ];
-        for entry in this {
-            assert!(starts_verifa_mcp(&entry, "/opt/renamed"), "{entry}");
+        let starts = |entry: &Value| starts_verifa_mcp(entry, "/opt/renamed");
+        let entry = |line: &str| {
+            let mut words = line.split(' ');
+            json!({"command": words.next(), "args": words.collect::<Vec<_>>()})
+        };
+        for line in [
+            "verifa-mcp",
+            "/usr/local/bin/verifa-mcp stdio",
+            "C:\\Tools\\Verifa-MCP.exe",
+            "/opt/renamed stdio",
+            "npx -y verifa-mcp@1.0.0",
+            "cmd /c npx -y verifa-mcp",
+            "node /usr/lib/node_modules/verifa-mcp/bin.js",
+            "docker run -i -e VERIFA_API_KEY ghcr.io/x/verifa-mcp:1",
+            "cargo run -q --bin verifa-mcp -- stdio",
+        ] {
+            assert!(starts(&entry(line)), "{line}");
         }
-        let others = [
-            json!({"command": "npx", "args": ["-y", "verifa-mcp-hosted"]}),
-            json!({"command": "npx", "args": ["-y", "mcp-remote", "https://mcp.example.com/verifa-mcp"]}),
-            json!({"command": "/opt/verifa-mcp-old"}),
-            json!({"command": "my-verifa-mcp.exe"}),
-            json!({"command": "npx", "args": ["-y", "verifa-mcp-old@1.0.0"]}),
-            json!({"command": "docker", "args": ["run", "-i", "ghcr.io/x/verifa-mcp-old:1"]}),
-            json!({"command": "x", "env": {"A": "verifa-mcp"}}),
-            json!({"url": "https://mcp.withverifa.com/verifa-mcp"}),
-            json!({"command": 5}),
-            json!("verifa-mcp"),
-        ];
-        for entry in others {
-            assert!(!starts_verifa_mcp(&entry, "/opt/renamed"), "{entry}");
+        assert!(starts(&json!({"command": ["/usr/local/bin/verifa-mcp", "stdio"]})));
+        for line in [
+            "npx -y verifa-mcp-hosted",
+            "npx -y mcp-remote https://mcp.example.com/verifa-mcp",
+            "/opt/verifa-mcp-old",
+            "my-verifa-mcp.exe",
+            "npx -y verifa-mcp-old@1.0.0",
+            "docker run -i ghcr.io/x/verifa-mcp-old:1",
+        ] {
+            assert!(!starts(&entry(line)), "{line}");
         }
+        assert!(!starts(&json!({"command": "x", "env": {"A": "verifa-mcp"}})));
+        assert!(!starts(&json!({"url": "https://mcp.withverifa.com/verifa-mcp"})));
+        assert!(!starts(&json!({"command": 5})) && !starts(&json!("verifa-mcp")));
     }
 
     #[test]

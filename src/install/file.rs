@@ -20,10 +20,12 @@ const MAX_SIZE: u64 = 256 * 1024 * 1024;
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ConfigFile {
     /// Where the client looks for it, which may be a link.
-    location: PathBuf,
-    path: PathBuf,
-    text: Option<String>,
-    others_can_read: bool,
+    pub(super) location: PathBuf,
+    /// Where it is, with every link followed.
+    pub(crate) path: PathBuf,
+    /// Its content, if there is a file.
+    pub(crate) text: Option<String>,
+    pub(super) others_can_read: bool,
 }
 
 /// Why a configuration file cannot be read or changed.
@@ -41,14 +43,11 @@ impl ConfigFile {
     /// Reads the file, if there is one.
     pub(crate) fn read(location: &Path) -> Result<Self, FileError> {
         let unreadable = |error| FileError::Unreadable { path: location.into(), reason: private_file::reason(&error) };
-        let read = match private_file::read_with_metadata(location, MAX_SIZE) {
+        let (text, others_can_read) = match private_file::read_with_metadata(location, MAX_SIZE) {
             // There is no file to create behind a link to nothing.
-            Err(error) if error.kind() == ErrorKind::NotFound && !location.is_symlink() => None,
-            read => Some(read.map_err(unreadable)?),
-        };
-        let (text, others_can_read) = match read {
-            None => (None, false),
-            Some((content, metadata)) => {
+            Err(error) if error.kind() == ErrorKind::NotFound && !location.is_symlink() => (None, false),
+            read => {
+                let (content, metadata) = read.map_err(unreadable)?;
                 private_file::text(&content).map_err(unreadable)?;
                 (String::from_utf8(content).ok(), private_file::others_can_read(&metadata))
             }
@@ -60,21 +59,6 @@ impl ConfigFile {
     /// The file as it is now.
     pub(crate) fn reread(&self) -> Result<Self, FileError> {
         Self::read(&self.location)
-    }
-
-    /// The file's content, if there is a file.
-    pub(crate) fn text(&self) -> Option<&str> {
-        self.text.as_deref()
-    }
-
-    /// Where the file is, with every link followed.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Whether other users of this computer can read the file.
-    pub(super) fn others_can_read(&self) -> bool {
-        self.others_can_read
     }
 
     /// Waits until no other run of this program changes the file, and keeps it that way until the lock is dropped.
@@ -109,37 +93,23 @@ impl ConfigFile {
         }
     }
 
-    /// Replaces the file's content, or creates the file for its owner alone. With `make_private`, an existing file becomes
-    /// private first: it must not show others a key for even a moment.
+    /// Replaces the file's content, or creates the file for its owner alone. An existing file keeps its mode unless it is
+    /// made private: then it is private before others could see the new content.
+    #[cfg_attr(not(unix), expect(unused_variables))]
     pub(crate) fn replace(&self, text: &str, make_private: bool) -> Result<(), FileError> {
         if self.reread()? != *self {
             return Err(self.changed());
         }
-        let private = if make_private { set_private(&self.path) } else { Ok(()) };
-        let replaced = private.and_then(|()| private_file::replace(&self.path, text.as_bytes()));
-        replaced.map_err(|error| self.unwritable(&error))
+        #[cfg(unix)]
+        if make_private {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            fs::set_permissions(&self.path, mode).map_err(|error| self.unwritable(&error))?;
+        }
+        private_file::replace(&self.path, text.as_bytes()).map_err(|error| self.unwritable(&error))
     }
 
     fn unwritable(&self, error: &io::Error) -> FileError {
         FileError::Unwritable { path: self.path.clone(), reason: private_file::reason(error) }
-    }
-}
-
-#[cfg(unix)]
-fn set_private(path: &Path) -> io::Result<()> {
-    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
-}
-
-#[cfg(not(unix))]
-fn set_private(_: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(test)]
-impl ConfigFile {
-    pub(super) fn with_text(text: Option<&str>, others_can_read: bool) -> Self {
-        let path = PathBuf::from("/home/jane/config");
-        Self { location: path.clone(), path, text: text.map(str::to_owned), others_can_read }
     }
 }
 

@@ -45,13 +45,16 @@ impl Platform {
 #[error("{0} is a relative path, which is another folder wherever a client is started; set it to an absolute path")]
 pub(crate) struct RelativeFolder(&'static str);
 
+type Lookup = Box<dyn Fn(&str) -> Option<OsString>>;
+type Listing = Box<dyn Fn(&Path) -> Vec<PathBuf>>;
+
 /// Where clients on a computer keep their configuration.
 pub(crate) struct ConfigPaths {
     platform: Platform,
     pub(super) home: PathBuf,
-    variable: Box<dyn Fn(&str) -> Option<OsString>>,
+    variable: Lookup,
     /// The paths of what is in a folder.
-    list: Box<dyn Fn(&Path) -> Vec<PathBuf>>,
+    list: Listing,
 }
 
 impl ConfigPaths {
@@ -125,117 +128,85 @@ impl ConfigPaths {
 
 #[cfg(test)]
 mod tests {
-    use clap::ValueEnum;
+    use super::{
+        Client::{ClaudeCode, ClaudeDesktop, Codex, Cursor, VsCode},
+        Platform::{Linux, MacOs, Windows},
+        *,
+    };
 
-    use super::*;
+    const CLAUDE: &str = "Claude/claude_desktop_config.json";
+    const CODE: &str = "Code/User/mcp.json";
+    const PACKAGE: &str = "Packages/Claude_pzs8sxrjxfjjc/LocalCache/Roaming/Claude/claude_desktop_config.json";
 
-    fn files(platform: Platform, variables: &[(&str, &str)], listed: &[&str]) -> Vec<String> {
-        let variables: Vec<_> =
-            variables.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect();
-        let listed: Vec<_> = listed.iter().map(PathBuf::from).collect();
+    /// Fails unless this client's file, or the error about it, begins like this. `variable` is `NAME=value`.
+    fn check(platform: Platform, variable: &str, listed: &'static [&str], client: Client, expected: &str) {
+        let (set, value) = variable.split_once('=').map(|(set, value)| (set.to_owned(), OsString::from(value))).unzip();
         let paths = ConfigPaths {
             platform,
             home: PathBuf::from("~"),
-            variable: Box::new(move |name| variables.iter().find(|it| it.0 == name).map(|it| it.1.clone())),
-            list: Box::new(move |folder| listed.iter().map(|name| folder.join(name)).collect()),
+            variable: Box::new(move |name| value.clone().filter(|_| set.as_deref() == Some(name))),
+            list: Box::new(|folder| listed.iter().map(|name| folder.join(name)).collect()),
         };
-        let file = |client: &Client| match paths.file(*client) {
-            Ok(path) => path.to_string_lossy().replace('\\', "/"),
-            Err(error) => error.to_string(),
-        };
-        Client::value_variants().iter().map(file).collect()
+        let file =
+            paths.file(client).map_or_else(|error| error.to_string(), |path| path.to_string_lossy().into_owned());
+        assert!(file.replace('\\', "/").starts_with(expected), "{platform:?} {variable} {client:?}: {file}");
     }
 
     #[test]
     fn every_platform_has_its_paths() {
-        let linux = [
-            "~/.config/Claude/claude_desktop_config.json",
-            "~/.claude.json",
-            "~/.config/Code/User/mcp.json",
-            "~/.cursor/mcp.json",
-            "~/.codex/config.toml",
-        ];
-        assert_eq!(files(Platform::Linux, &[("APPDATA", "/no"), ("XDG_CONFIG_HOME", "")], &["Claude_x"]), linux);
-        let macos = [
-            "~/Library/Application Support/Claude/claude_desktop_config.json",
-            "~/.claude.json",
-            "~/Library/Application Support/Code/User/mcp.json",
-            "~/.cursor/mcp.json",
-            "~/.codex/config.toml",
-        ];
-        assert_eq!(files(Platform::MacOs, &[("XDG_CONFIG_HOME", "/no")], &["Claude_x"]), macos);
-        let windows = [
-            "~/AppData/Roaming/Claude/claude_desktop_config.json",
-            "~/.claude.json",
-            "~/AppData/Roaming/Code/User/mcp.json",
-            "~/.cursor/mcp.json",
-            "~/.codex/config.toml",
-        ];
-        assert_eq!(files(Platform::Windows, &[("XDG_CONFIG_HOME", "/no")], &["Other_x", "NotClaude_"]), windows);
-    }
-
-    #[test]
-    fn a_user_can_move_them() {
-        let moved = [("XDG_CONFIG_HOME", "/x"), ("CLAUDE_CONFIG_DIR", "/c"), ("CODEX_HOME", "/d")];
-        let [desktop, code, vscode, _, codex] = &files(Platform::Linux, &moved, &[])[..] else { panic!("five") };
-        assert_eq!(desktop, "/x/Claude/claude_desktop_config.json");
-        assert_eq!(code, "/c/.claude.json");
-        assert_eq!(vscode, "/x/Code/User/mcp.json");
-        assert_eq!(codex, "/d/config.toml");
-        let [desktop, _, vscode, ..] = &files(Platform::Windows, &[("APPDATA", "D:/Roaming")], &[])[..] else {
-            panic!("five")
-        };
-        assert_eq!(desktop, "D:/Roaming/Claude/claude_desktop_config.json");
-        assert_eq!(vscode, "D:/Roaming/Code/User/mcp.json");
-    }
-
-    #[test]
-    fn claude_code_keeps_using_an_old_file() {
-        let old = [".config.json"];
-        assert_eq!(files(Platform::MacOs, &[], &old)[1], "~/.claude/.config.json");
-        assert_eq!(files(Platform::Linux, &[("CLAUDE_CONFIG_DIR", "/c")], &old)[1], "/c/.config.json");
-    }
-
-    #[test]
-    fn a_path_that_depends_on_where_a_client_is_started_is_an_error() {
-        let moved = [("XDG_CONFIG_HOME", "x"), ("CLAUDE_CONFIG_DIR", "~/c"), ("CODEX_HOME", "./d")];
-        let [desktop, code, vscode, cursor, codex] = &files(Platform::Linux, &moved, &[])[..] else { panic!("five") };
-        for (file, variable) in [
-            (desktop, "XDG_CONFIG_HOME"),
-            (vscode, "XDG_CONFIG_HOME"),
-            (code, "CLAUDE_CONFIG_DIR"),
-            (codex, "CODEX_HOME"),
+        for (platform, other_variable, settings) in [
+            (Linux, "APPDATA=/no", "~/.config"),
+            (MacOs, "XDG_CONFIG_HOME=/no", "~/Library/Application Support"),
+            (Windows, "XDG_CONFIG_HOME=/no", "~/AppData/Roaming"),
         ] {
-            assert!(file.starts_with(&format!("{variable} is a relative path")), "{file}");
-        }
-        assert_eq!(cursor, "~/.cursor/mcp.json");
-        assert_eq!(files(Platform::MacOs, &moved[..1], &[])[2], "~/Library/Application Support/Code/User/mcp.json");
-    }
-
-    #[test]
-    fn the_platform_decides_what_an_absolute_path_is() {
-        for (platform, folder, file) in [
-            (Platform::Windows, r"D:\x", "D:/x/config.toml"),
-            (Platform::Windows, "d:/x", "d:/x/config.toml"),
-            (Platform::Windows, r"\\server\share", "//server/share/config.toml"),
-            (Platform::Windows, r"\\?\D:\x", "//?/D:/x/config.toml"),
-            (Platform::Windows, "x", "CODEX_HOME is a relative path"),
-            (Platform::Windows, r"\x", "CODEX_HOME is a relative path"),
-            (Platform::Windows, "/x", "CODEX_HOME is a relative path"),
-            (Platform::Windows, "D:x", "CODEX_HOME is a relative path"),
-            (Platform::MacOs, "/x", "/x/config.toml"),
-            (Platform::Linux, r"D:\x", "CODEX_HOME is a relative path"),
-        ] {
-            let found = &files(platform, &[("CODEX_HOME", folder)], &[])[4];
-            assert!(found.starts_with(file), "{platform:?} {folder}: {found}");
+            for (client, file) in [
+                (ClaudeDesktop, format!("{settings}/{CLAUDE}")),
+                (ClaudeCode, "~/.claude.json".to_owned()),
+                (VsCode, format!("{settings}/{CODE}")),
+                (Cursor, "~/.cursor/mcp.json".to_owned()),
+                (Codex, "~/.codex/config.toml".to_owned()),
+            ] {
+                let listed: &[_] = if platform == Windows { &["Other_x", "NotClaude_"] } else { &["Claude_x"] };
+                check(platform, other_variable, listed, client, &file);
+                check(platform, "XDG_CONFIG_HOME=", &[], client, &file);
+            }
         }
     }
 
     #[test]
-    fn on_windows_the_packaged_claude_desktop_has_its_own_file() {
-        let inside = "Packages/Claude_pzs8sxrjxfjjc/LocalCache/Roaming/Claude/claude_desktop_config.json";
-        let packages = ["Claude_pzs8sxrjxfjjc", "Microsoft.Notes_x"];
-        assert_eq!(files(Platform::Windows, &[], &packages)[0], format!("~/AppData/Local/{inside}"));
-        assert_eq!(files(Platform::Windows, &[("LOCALAPPDATA", "D:/L")], &packages)[0], format!("D:/L/{inside}"));
+    fn the_user_can_move_them_to_an_absolute_path() {
+        for (platform, variable, client, expected) in [
+            (Linux, "XDG_CONFIG_HOME=/x", ClaudeDesktop, "/x/Claude/claude_desktop_config.json"),
+            (Linux, "XDG_CONFIG_HOME=/x", VsCode, "/x/Code/User/mcp.json"),
+            (Windows, "APPDATA=D:/R", ClaudeDesktop, "D:/R/Claude/claude_desktop_config.json"),
+            (Windows, "APPDATA=D:/R", VsCode, "D:/R/Code/User/mcp.json"),
+            (Linux, "CLAUDE_CONFIG_DIR=/c", ClaudeCode, "/c/.claude.json"),
+            (MacOs, "CODEX_HOME=/x", Codex, "/x/config.toml"),
+            (Windows, r"CODEX_HOME=D:\x", Codex, "D:/x/config.toml"),
+            (Windows, "CODEX_HOME=d:/x", Codex, "d:/x/config.toml"),
+            (Windows, r"CODEX_HOME=\\server\share", Codex, "//server/share/config.toml"),
+            (Windows, r"CODEX_HOME=\\?\D:\x", Codex, "//?/D:/x/config.toml"),
+            (Linux, "XDG_CONFIG_HOME=x", ClaudeDesktop, "XDG_CONFIG_HOME is a relative path"),
+            (Linux, "XDG_CONFIG_HOME=x", VsCode, "XDG_CONFIG_HOME is a relative path"),
+            (Linux, "XDG_CONFIG_HOME=x", Cursor, "~/.cursor/mcp.json"),
+            (Linux, "CLAUDE_CONFIG_DIR=~/c", ClaudeCode, "CLAUDE_CONFIG_DIR is a relative path"),
+            (Linux, "CODEX_HOME=./d", Codex, "CODEX_HOME is a relative path"),
+            (Linux, r"CODEX_HOME=D:\x", Codex, "CODEX_HOME is a relative path"),
+            (Windows, "CODEX_HOME=x", Codex, "CODEX_HOME is a relative path"),
+            (Windows, r"CODEX_HOME=\x", Codex, "CODEX_HOME is a relative path"),
+            (Windows, "CODEX_HOME=/x", Codex, "CODEX_HOME is a relative path"),
+            (Windows, "CODEX_HOME=D:x", Codex, "CODEX_HOME is a relative path"),
+        ] {
+            check(platform, variable, &[], client, expected);
+        }
+    }
+
+    #[test]
+    fn an_old_or_packaged_file_is_preferred() {
+        let (old, packages) = (&[".config.json"], &["Claude_pzs8sxrjxfjjc", "Microsoft.Notes_x"]);
+        check(MacOs, "", old, ClaudeCode, "~/.claude/.config.json");
+        check(Linux, "CLAUDE_CONFIG_DIR=/c", old, ClaudeCode, "/c/.config.json");
+        check(Windows, "", packages, ClaudeDesktop, &format!("~/AppData/Local/{PACKAGE}"));
+        check(Windows, "LOCALAPPDATA=D:/L", packages, ClaudeDesktop, &format!("D:/L/{PACKAGE}"));
     }
 }

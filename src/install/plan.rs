@@ -12,11 +12,14 @@ use super::{
     json,
 };
 
-/// What is known before anything is done.
-pub(crate) struct InstallRequest<'a> {
+/// What the user asks for, and what is known before anything is done.
+pub(crate) struct InstallRequest {
     pub(crate) client: Client,
-    pub(crate) name: &'a ServerName,
-    pub(crate) file: &'a ConfigFile,
+    pub(crate) name: ServerName,
+    pub(crate) executable: String,
+    /// The entry to write; none to remove the one that is there.
+    pub(crate) entry: Option<Entry>,
+    pub(crate) file: ConfigFile,
     /// The entry of this name, which starts this program.
     pub(crate) existing: Option<Value>,
     /// Whether the client's own command, if it has one, can be run.
@@ -67,173 +70,152 @@ pub(crate) enum InstallError {
     Command(String),
 }
 
-impl InstallRequest<'_> {
-    /// How to add the entry, or replace the one that is there.
-    pub(crate) fn install(&self, entry: &Entry) -> Result<Plan, InstallError> {
-        let spec = self.client.spec();
-        let fields = entry.fields(&spec, self.name);
+impl InstallRequest {
+    pub(crate) fn is_uninstall(&self) -> bool {
+        self.entry.is_none()
+    }
+
+    pub(crate) fn plan(&self) -> Result<Plan, InstallError> {
+        self.entry.as_ref().map_or_else(|| self.uninstall(), |entry| self.install(entry))
+    }
+
+    fn install(&self, entry: &Entry) -> Result<Plan, InstallError> {
+        let (name, spec) = (&self.name, self.client.spec());
+        let fields = entry.fields(&spec, name);
         let new = merged(self.existing.as_ref(), &fields);
         let is_there = self.existing.as_ref().and_then(Value::as_object) == Some(&new);
         match spec.mechanism {
             Mechanism::File => self.edit(entry, &spec, &new),
-            Mechanism::Claude | Mechanism::Codex if entry.has_plaintext_key() => {
-                Err(InstallError::KeyOnCommandLine(spec.title))
-            }
-            Mechanism::Claude | Mechanism::Codex if is_there => Ok(Plan::Nothing),
+            _ if entry.has_plaintext_key() => Err(InstallError::KeyOnCommandLine(spec.title)),
+            _ if is_there => Ok(Plan::Nothing),
             Mechanism::Claude => {
-                let remove = self.existing.as_ref().map(|_| command::remove_from_claude(self.name));
-                Ok(Plan::Run(remove.into_iter().chain([command::add_to_claude(self.name, fields)]).collect()))
+                let remove = self.existing.as_ref().map(|_| command::remove_from_claude(name));
+                Ok(Plan::Run(remove.into_iter().chain([command::add_to_claude(name, fields)]).collect()))
             }
-            Mechanism::Codex if self.has_command => Ok(Plan::Run(vec![command::add_to_codex(self.name, entry)])),
+            Mechanism::Codex if self.has_command => Ok(Plan::Run(vec![command::add_to_codex(name, entry)])),
             Mechanism::Codex => {
-                let block = entry.toml(spec.servers, self.name);
-                Ok(Plan::Manual(format!("Add this to {}:\n\n{block}", self.file.path().display())))
+                let (path, block) = (self.file.path.display(), entry.toml(spec.servers, name));
+                Ok(Plan::Manual(format!("Add this to {path}:\n\n{block}")))
             }
         }
     }
 
     fn edit(&self, entry: &Entry, spec: &ClientSpec, new: &Map<String, Value>) -> Result<Plan, InstallError> {
-        let input = entry.input(self.name);
+        let input = entry.input(&self.name);
         let set = |text, fields| json::set(text, spec.servers, self.name.as_str(), fields, input.as_ref());
-        let text = set(self.file.text(), new)?;
-        let make_private = entry.has_plaintext_key() && self.file.others_can_read();
-        if self.file.text() == Some(&text) && !make_private {
+        let text = set(self.file.text.as_deref(), new)?;
+        let make_private = entry.has_plaintext_key() && self.file.others_can_read;
+        if self.file.text.as_ref() == Some(&text) && !make_private {
             return Ok(Plan::Nothing);
         }
-        let shown = set(None, &entry.masked().fields(spec, self.name))?;
+        let shown = set(None, &entry.masked().fields(spec, &self.name))?;
         Ok(Plan::Edit { text, shown, make_private })
     }
 
-    /// How to remove the entry.
-    pub(crate) fn uninstall(&self) -> Result<Plan, InstallError> {
-        let ClientSpec { mechanism, servers, .. } = self.client.spec();
-        let name = self.name;
-        match (mechanism, self.file.text()) {
-            (Mechanism::Codex, _) if !self.has_command => {
-                let path = self.file.path().display();
-                Ok(Plan::Manual(format!(
-                    "Remove [{servers}.{name}] and the tables below it from {path}, if it is there.\n"
-                )))
+    fn uninstall(&self) -> Result<Plan, InstallError> {
+        let (name, ClientSpec { mechanism, servers, .. }) = (&self.name, self.client.spec());
+        match mechanism {
+            Mechanism::Codex if !self.has_command => {
+                let path = self.file.path.display();
+                let text = format!("Remove [{servers}.{name}] and the tables below it from {path}, if it is there.\n");
+                Ok(Plan::Manual(text))
             }
             _ if self.existing.is_none() => Ok(Plan::Nothing),
-            (Mechanism::File, text) => {
-                let text = json::remove(text.unwrap_or_default(), servers, name.as_str(), &name.input_id())?;
+            Mechanism::File => {
+                let text = self.file.text.as_deref().unwrap_or_default();
+                let text = json::remove(text, servers, name.as_str(), &name.input_id())?;
                 Ok(Plan::Edit { text, shown: String::new(), make_private: false })
             }
-            (Mechanism::Claude, _) => Ok(Plan::Run(vec![command::remove_from_claude(name)])),
-            (Mechanism::Codex, _) => Ok(Plan::Run(vec![command::remove_from_codex(name)])),
+            Mechanism::Claude => Ok(Plan::Run(vec![command::remove_from_claude(name)])),
+            Mechanism::Codex => Ok(Plan::Run(vec![command::remove_from_codex(name)])),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use serde_json::json;
 
-    use super::*;
-    use crate::install::KeySource;
+    use super::{
+        Client::{ClaudeCode, ClaudeDesktop, Codex, Cursor, VsCode},
+        *,
+    };
+    use crate::install::KeySource::{self, Environment, PlainText, Prompt};
 
-    const OLD: &str = r#"{"mcpServers": {"verifa-mcp": {"command": "/old/verifa-mcp", "timeout": 5}}}"#;
     const KEY: &str = "vk_live_abc";
 
-    fn entry(key: KeySource) -> Entry {
-        let variables = vec![("VERIFA_ENV", "sandbox".to_owned())];
-        Entry { command: "/bin/verifa-mcp".to_owned(), arguments: vec!["stdio".to_owned()], variables, key }
-    }
-
-    /// Installs with this key, or uninstalls without one. For Codex, the text is what it says about the entry.
-    fn decide(
+    /// Plans to install with this key, or to uninstall without one. Others can read the file.
+    fn plan(
         client: Client,
-        text: Option<&str>,
+        existing: Option<&Value>,
         has_command: bool,
         key: Option<KeySource>,
     ) -> Result<Plan, InstallError> {
-        let (name, file) = (ServerName::default(), ConfigFile::with_text(text, true));
-        let existing = json::find(text, client.spec().servers, name.as_str())?;
-        let request = InstallRequest { client, name: &name, file: &file, existing, has_command };
-        key.map_or_else(|| request.uninstall(), |key| request.install(&entry(key)))
+        let (servers, name, path) = (client.spec().servers, ServerName::default(), PathBuf::from("/home/jane/config"));
+        let text = existing.map(|entry| format!("{:#}\n", json!({servers: {name.as_str(): entry}})));
+        let file = ConfigFile { location: path.clone(), path, text, others_can_read: true };
+        let (executable, existing, entry) = (String::new(), existing.cloned(), key.map(entry));
+        InstallRequest { client, name, executable, entry, file, existing, has_command }.plan()
     }
 
-    /// The commands as they are shown, or what else there is to do.
-    fn described(plan: Result<Plan, InstallError>) -> String {
-        match plan {
-            Ok(Plan::Nothing) => "nothing".to_owned(),
-            Ok(Plan::Edit { make_private, .. }) => if make_private { "edit, private" } else { "edit" }.to_owned(),
-            Ok(Plan::Run(commands)) => commands.iter().map(|it| it.to_string() + "\n").collect(),
-            Ok(Plan::Manual(text)) => text,
-            Err(error) => error.to_string(),
-        }
+    fn entry(key: KeySource) -> Entry {
+        let (command, arguments) = ("/bin/verifa-mcp".to_owned(), vec!["stdio".to_owned()]);
+        Entry { command, arguments, variables: vec![("VERIFA_ENV", "sandbox".to_owned())], key }
     }
 
     #[test]
-    fn a_clients_own_command_adds_replaces_and_removes_an_entry() {
-        let install = |client, text| described(decide(client, text, true, Some(KeySource::Environment)));
-        let uninstall = |client, text| described(decide(client, text, true, None));
-        let fields = r#"{"type":"stdio","command":"/bin/verifa-mcp","args":["stdio"],"env":{"VERIFA_ENV":"sandbox"}}"#;
-        let add = format!("claude mcp add-json --scope user verifa-mcp '{fields}'\n");
-        let remove = "claude mcp remove --scope user verifa-mcp\n";
-        let with = |servers, fields| format!("{{\"{servers}\": {{\"verifa-mcp\": {fields}}}}}");
-        let current = with("mcpServers", fields);
-        for (text, installed, uninstalled) in [
-            (None, &*add, "nothing"),
-            (Some("{}"), &add, "nothing"),
-            (Some(OLD), &format!("{remove}{add}"), remove),
-            (Some(&current), "nothing", remove),
+    fn the_client_and_the_entry_that_is_there_decide_what_is_done() {
+        let (old, current) = (json!({"command": "old", "timeout": 5}), &Value::Null);
+        let key = || PlainText(KEY.to_owned());
+        let refused = |title| InstallError::KeyOnCommandLine(title).to_string();
+        for (client, existing, has_command, key, installing, uninstalling) in [
+            (ClaudeDesktop, None, false, Environment, "edit", "nothing"),
+            (Cursor, Some(&old), false, Environment, "edit", "edit"),
+            (Cursor, Some(current), false, Environment, "nothing", "edit"),
+            (Cursor, Some(&old), false, key(), "edit, make private", "edit"),
+            (Cursor, Some(current), false, key(), "edit, make private", "edit"),
+            (VsCode, Some(current), false, Environment, "nothing", "edit"),
+            // What it prompts for is not there.
+            (VsCode, Some(current), false, Prompt, "edit", "edit"),
+            (ClaudeCode, None, true, Environment, "claude mcp add-json;", "nothing"),
+            (ClaudeCode, Some(&old), true, Environment, "claude mcp remove;claude mcp add-json;", "claude mcp remove;"),
+            (ClaudeCode, Some(current), true, Environment, "nothing", "claude mcp remove;"),
+            (ClaudeCode, None, false, Environment, "claude mcp add-json;", "nothing"),
+            (ClaudeCode, Some(&old), true, key(), &refused("Claude Code"), "claude mcp remove;"),
+            (Codex, None, true, Environment, "codex mcp add;", "nothing"),
+            (Codex, Some(&old), true, Environment, "codex mcp add;", "codex mcp remove;"),
+            (Codex, Some(current), true, Environment, "nothing", "codex mcp remove;"),
+            (Codex, None, false, Environment, "Add this to /home", "Remove [mcp_s"),
+            (Codex, None, true, key(), &refused("Codex"), "nothing"),
         ] {
-            assert_eq!(install(Client::ClaudeCode, text), installed, "{text:?}");
-            assert_eq!(uninstall(Client::ClaudeCode, text), uninstalled, "{text:?}");
-        }
-        let add = "codex mcp add verifa-mcp --env 'VERIFA_ENV=sandbox' -- /bin/verifa-mcp stdio\n";
-        let remove = "codex mcp remove verifa-mcp\n";
-        let fields = r#"{"type":"stdio","args":["stdio"],"command":"/bin/verifa-mcp","env":{"VERIFA_ENV":"sandbox"}}"#;
-        let (old, current) = (with("mcp_servers", r#"{"command": "verifa-mcp"}"#), with("mcp_servers", fields));
-        for (text, installed, uninstalled) in
-            [(None, add, "nothing"), (Some(&*old), add, remove), (Some(&current), "nothing", remove)]
-        {
-            assert_eq!(install(Client::Codex, text), installed, "{text:?}");
-            assert_eq!(uninstall(Client::Codex, text), uninstalled, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn without_codex_the_user_is_told_what_to_do() {
-        let install = decide(Client::Codex, None, false, Some(KeySource::Environment));
-        let block = "[mcp_servers.verifa-mcp]\ncommand = \"/bin/verifa-mcp\"\nargs = [\"stdio\"]\n\n\
-                     [mcp_servers.verifa-mcp.env]\nVERIFA_ENV = \"sandbox\"\n";
-        assert_eq!(described(install), format!("Add this to /home/jane/config:\n\n{block}"));
-        let uninstall = decide(Client::Codex, None, false, None);
-        assert!(described(uninstall).starts_with("Remove [mcp_servers.verifa-mcp] and the tables below it from /home"));
-    }
-
-    #[test]
-    fn a_file_is_edited_unless_it_has_the_entry() {
-        for client in [Client::ClaudeDesktop, Client::VsCode, Client::Cursor] {
-            for key in [KeySource::Environment, KeySource::Prompt] {
-                let install = |text: Option<&str>| decide(client, text, false, Some(key.clone()));
-                let Ok(Plan::Edit { text, shown, .. }) = install(None) else { panic!("an edit") };
-                assert_eq!(shown, text);
-                assert_eq!(described(install(Some(&text))), "nothing");
-                assert_eq!(described(decide(client, Some(&text), false, None)), "edit");
+            let fields = Value::Object(entry(key.clone()).fields(&client.spec(), &ServerName::default()));
+            let existing = existing.map(|entry| if entry.is_null() { &fields } else { entry });
+            for (key, expected) in [(Some(key), installing), (None, uninstalling)] {
+                let described = match plan(client, existing, has_command, key) {
+                    Ok(Plan::Nothing) => "nothing".to_owned(),
+                    Ok(Plan::Edit { make_private: true, .. }) => "edit, make private".to_owned(),
+                    Ok(Plan::Edit { .. }) => "edit".to_owned(),
+                    Ok(Plan::Run(commands)) => {
+                        commands.iter().map(|it| format!("{} {};", it.program, it.arguments[..2].join(" "))).collect()
+                    }
+                    Ok(Plan::Manual(text)) => text.chars().take(expected.len()).collect(),
+                    Err(error) => error.to_string(),
+                };
+                assert_eq!(described, expected, "{client:?} {existing:?}");
             }
-            assert_eq!(described(decide(client, Some("{}"), false, None)), "nothing");
         }
-        let renewed = decide(Client::Cursor, Some(OLD), false, Some(KeySource::Environment));
-        let Ok(Plan::Edit { text, shown, .. }) = renewed else { panic!("an edit") };
-        let fields: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(fields["mcpServers"]["verifa-mcp"]["timeout"], json!(5));
-        assert!(!shown.contains("timeout") && shown.contains("/bin/verifa-mcp"), "{shown}");
     }
 
     #[test]
-    fn a_key_never_reaches_a_command_line_the_screen_or_other_users() {
-        let install = |client, text| decide(client, text, true, Some(KeySource::PlainText(KEY.to_owned())));
-        for client in [Client::ClaudeCode, Client::Codex] {
-            assert_eq!(install(client, None), Err(InstallError::KeyOnCommandLine(client.spec().title)));
-        }
-        let Ok(Plan::Edit { text, shown, make_private: true }) = install(Client::Cursor, Some(OLD)) else {
+    fn only_the_new_entry_is_shown_and_without_its_key() {
+        let old = json!({"command": "old", "timeout": 5});
+        let Ok(Plan::Edit { text, shown, .. }) = plan(Cursor, Some(&old), false, Some(PlainText(KEY.to_owned())))
+        else {
             panic!("an edit");
         };
-        assert!(text.contains(KEY) && !shown.contains(KEY) && shown.contains("vk_live_…"), "{shown}");
-        assert_eq!(described(install(Client::Cursor, Some(&text))), "edit, private");
+        assert!(text.contains(KEY) && text.contains("timeout"), "{text}");
+        assert!(!shown.contains(KEY) && !shown.contains("timeout") && shown.contains("vk_live_…"), "{shown}");
     }
 }

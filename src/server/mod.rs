@@ -38,7 +38,7 @@ use crate::{
 
 /// The server. Cloning it is cheap.
 #[derive(Debug, Clone)]
-pub struct Server {
+pub(crate) struct Server {
     state: Arc<ServerState>,
     /// Who calls, if a request names no caller of its own.
     caller: Caller,

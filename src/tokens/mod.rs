@@ -17,7 +17,7 @@ use std::{
 
 pub use file::{TokensError, issue, list, revoke};
 use record::TokenHash;
-pub use record::{CallerName, InvalidCallerName, Token, TokenRecord};
+pub(crate) use record::{CallerName, Token, TokenRecord};
 
 use crate::call::Permissions;
 

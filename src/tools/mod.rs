@@ -37,7 +37,7 @@ pub(crate) use list_sessions::ListSessions;
 pub use prepared_call::ServerState;
 pub(crate) use prepared_call::{Prepared, ReadyCall, UnconfirmedCall, prepare};
 pub(crate) use registry::{Entry, TOOLS, find};
-pub use resume_session::ResumeSession;
+pub(crate) use resume_session::ResumeSession;
 pub(crate) use tool::Tool;
 pub(crate) use write_budget::WriteLimit;
 

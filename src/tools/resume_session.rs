@@ -17,7 +17,7 @@ use crate::{
     verifa::{self, ApiResponse, CaptureLink, IdempotencyKey},
 };
 
-pub struct ResumeSession;
+pub(crate) struct ResumeSession;
 
 const LINK: LinkTool = LinkTool { name: ResumeSession::SPEC.name, done: "was resumed", id_field: "id" };
 

@@ -3,7 +3,7 @@
 //! A transport moves messages, identifies callers and decides when to stop. It never interprets a message: that is
 //! `server`'s part.
 
-pub mod http;
+pub(crate) mod http;
 mod shutdown;
 pub(crate) mod stdio;
 

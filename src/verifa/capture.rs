@@ -19,7 +19,7 @@ use crate::{
 /// A session's id, safe to be one segment of a URL's path.
 ///
 /// The reference page writes `ses_*`, some guides `session_…`; no prefix is required.
-pub type SessionId = Text<SessionIdRule>;
+pub(crate) type SessionId = Text<SessionIdRule>;
 
 pub struct SessionIdRule;
 
@@ -42,7 +42,7 @@ impl SessionId {
 
 /// A new capture link: the fields that both link endpoints respond with.
 #[derive(Debug, Clone)]
-pub struct CaptureLink {
+pub(crate) struct CaptureLink {
     pub(crate) session_id: SessionId,
     /// Usually `pending`. The documentation lists no values, so it is text.
     pub(crate) status: UntrustedText,
@@ -80,7 +80,7 @@ impl CaptureLink {
 
 /// The link that a person opens to be verified. It holds a single-use token that is itself the credential.
 #[derive(Clone, PartialEq, Eq)]
-pub struct CaptureUrl(String);
+pub(crate) struct CaptureUrl(String);
 
 impl CaptureUrl {
     /// In characters; the QR code of such a link still fits. Verifa documents no limit.

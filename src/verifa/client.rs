@@ -51,7 +51,7 @@ pub struct ClientSettings {
 
 /// A retry that is about to happen.
 #[derive(Debug)]
-pub struct Retry {
+pub(crate) struct Retry {
     /// The attempt that failed, counted from 1.
     pub(crate) attempt: u32,
     pub(crate) error: Error,
@@ -60,7 +60,7 @@ pub struct Retry {
 }
 
 /// Is told of each retry before its delay.
-pub type OnRetry<'a> = dyn Fn(&Retry) + Send + Sync + 'a;
+pub(crate) type OnRetry<'a> = dyn Fn(&Retry) + Send + Sync + 'a;
 
 /// Verifa's API. One for the process, whichever key a request is sent with.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp, civil, tz::Offset};
 
 /// A date and time of Verifa's, as `expires_at` or `created_at`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DateTime {
+pub(crate) struct DateTime {
     text: String,
     instant: Timestamp,
 }
@@ -23,17 +23,17 @@ impl DateTime {
     }
 
     /// The time in RFC 3339, as Verifa wrote it where it did so in this form.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
     /// The instant.
-    pub fn instant(&self) -> Timestamp {
+    pub(crate) fn instant(&self) -> Timestamp {
         self.instant
     }
 
     /// How long it is until then, seen from `now`; negative when it has passed.
-    pub fn remaining(&self, now: Timestamp) -> SignedDuration {
+    pub(crate) fn remaining(&self, now: Timestamp) -> SignedDuration {
         self.instant.duration_since(now)
     }
 }

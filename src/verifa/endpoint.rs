@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{BaseUrl, BodyError, SessionId};
 
 /// One request to Verifa's API.
-pub trait Endpoint: Send + Sync {
+pub(crate) trait Endpoint: Send + Sync {
     /// What a successful response is read into.
     type Response;
 
@@ -30,7 +30,7 @@ pub trait Endpoint: Send + Sync {
 
 /// A successful response and what came with it.
 #[derive(Debug, Clone)]
-pub struct ApiResponse<T> {
+pub(crate) struct ApiResponse<T> {
     pub(crate) value: T,
     /// One of 2xx.
     pub(crate) status: StatusCode,

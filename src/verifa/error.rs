@@ -12,7 +12,7 @@ use crate::http_client::RootCertificatesError;
 
 /// Why one attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// No HTTP client could be built, so nothing was sent.
     #[error("no HTTP client: {0}")]
     Setup(#[from] RootCertificatesError),
@@ -42,7 +42,7 @@ pub enum Error {
 
 /// Why there was no connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ConnectError {
+pub(crate) enum ConnectError {
     #[error("host name not found")]
     Dns,
     #[error("certificate of an unknown authority")]
@@ -64,7 +64,7 @@ pub enum ConnectError {
 
 /// Why a 2xx response cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BodyError {
+pub(crate) enum BodyError {
     /// HTML, plain text, nothing, or not UTF-8.
     #[error("not JSON")]
     NotJson,
@@ -150,7 +150,7 @@ fn cause<'a, E: std::error::Error + 'static>(error: &'a (dyn std::error::Error +
 /// Why a request failed after all its attempts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{error} (attempt {attempts})")]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The most informative error: the last attempt's, or an earlier one's if the budget cut the last attempt short.
     pub(crate) error: Error,
     /// The last attempt's error.

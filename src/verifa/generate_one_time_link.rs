@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{BaseUrl, BodyError, CaptureLink, Endpoint, SessionId, wire};
 
 #[derive(Debug, Clone)]
-pub struct GenerateOneTimeLink {
+pub(crate) struct GenerateOneTimeLink {
     pub(crate) session_id: SessionId,
     /// `None` leaves the lifetime to Verifa.
     pub(crate) expires_in_minutes: Option<NonZeroU32>,

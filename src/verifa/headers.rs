@@ -17,7 +17,7 @@ use super::{
 };
 
 /// `Idempotency-Key`: the same key with the same parameters returns the original response again for 24 hours.
-pub type IdempotencyKey = Text<IdempotencyKeyRule>;
+pub(crate) type IdempotencyKey = Text<IdempotencyKeyRule>;
 
 /// 1 to 255 visible ASCII characters (the endpoint's page: "<=255 characters").
 pub struct IdempotencyKeyRule;
@@ -42,7 +42,7 @@ impl IdempotencyKey {
 }
 
 /// `Verifa-Version`: the date of an API version.
-pub type ApiVersion = Text<ApiVersionRule>;
+pub(crate) type ApiVersion = Text<ApiVersionRule>;
 
 /// A date in one form, `YYYY-MM-DD`.
 pub struct ApiVersionRule;
@@ -59,7 +59,7 @@ impl Rule for ApiVersionRule {
 
 /// The three optional headers of a request, as on the endpoint's page.
 #[derive(Debug, Clone, Default)]
-pub struct RequestHeaders {
+pub(crate) struct RequestHeaders {
     /// Sent with requests that change something, the same in every attempt.
     pub idempotency_key: Option<IdempotencyKey>,
     /// `None` leaves the version to the one pinned to the key.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{BaseUrl, BodyError, CaptureLink, Endpoint, SessionId};
 
 #[derive(Debug, Clone)]
-pub struct ResumeSession {
+pub(crate) struct ResumeSession {
     pub(crate) session_id: SessionId,
 }
 

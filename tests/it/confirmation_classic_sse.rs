@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     confirmation::{ALWAYS, CAN_ASK, initialize, yes},
+    http_classic_sse::resolved,
     program::{HttpServer, SANDBOX_KEY, eventually, fetch, resume_message, text},
     upstream::{Reply, Upstream},
 };
@@ -21,7 +22,7 @@ impl<'a> Stream<'a> {
     async fn open(server: &'a HttpServer) -> Self {
         let response = server.get("/sse").bearer_auth(SANDBOX_KEY).send().await.unwrap();
         let mut stream = Self { server, response, endpoint: String::new(), buffer: String::new(), calls: 0 };
-        stream.endpoint = stream.data().await;
+        stream.endpoint = resolved(&stream.data().await, "/sse");
         stream
             .send(&json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": initialize(CAN_ASK[0])}))
             .await;
@@ -59,7 +60,7 @@ impl<'a> Stream<'a> {
         question
     }
 
-    /// The next answer, passing over what is none.
+    /// The next response, skipping requests and notifications.
     async fn answer(&mut self) -> Value {
         loop {
             let message = self.message().await;
@@ -90,7 +91,7 @@ async fn over_classic_sse_the_user_is_asked_on_the_stream() {
 }
 
 #[tokio::test]
-async fn a_classic_stream_that_ends_before_its_answer_sends_nothing() {
+async fn a_stream_that_ends_before_the_user_answers_sends_nothing() {
     let upstream = Upstream::always([Reply::resumed()]).await;
     let server = HttpServer::of_api(&upstream.url, &[ALWAYS]).await;
     let mut stream = Stream::open(&server).await;

@@ -202,7 +202,7 @@ async fn no_key_token_or_link_is_logged() {
     child.kill().await.unwrap();
     let output = child.wait_with_output().await.unwrap();
     let log = str::from_utf8(&output.stderr).unwrap();
-    assert!(log.contains("emulator answered"), "{log}");
+    assert!(log.contains("emulator responded"), "{log}");
     for secret in [LIVE_KEY, "tok_", "otl_", "ses_demo_live", "mine"] {
         assert!(!log.contains(secret), "{secret}: {log}");
     }

@@ -1,4 +1,4 @@
-//! Streamable HTTP at `/mcp`: both eras, streams, cancelling, stopping, and what an operator sees.
+//! Streamable HTTP at `/mcp`: both eras, streams, cancelling, and what an operator sees in logs and metrics.
 
 use std::process::Stdio;
 
@@ -63,7 +63,27 @@ async fn the_newest_revision_is_spoken_without_initialize() {
 }
 
 #[tokio::test]
-async fn progress_makes_the_answer_an_event_stream() {
+async fn wildcards_in_accept_or_no_accept_and_a_trailing_slash_are_served() {
+    let server = HttpServer::start(&["--emulator"], &[]).await;
+    for path in ["/mcp", "/mcp/", "/mcp/?read_only=false"] {
+        let message = resume_message("ses_demo_expired").to_string();
+        for accept in ["*/*", "application/*", "text/html, */*;q=0.8"] {
+            let request = server.client.post(format!("{}{path}", server.url)).body(message.clone());
+            let request = request.header("content-type", "application/json").header("accept", accept);
+            assert_eq!(json_of(request).await["result"]["isError"], false, "{path} {accept}");
+        }
+        let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+        let length = format!("content-type: application/json\r\ncontent-length: {}\r\n\r\n", message.len());
+        let mut connection = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).await.unwrap();
+        connection.write_all((head + &length + &message).as_bytes()).await.unwrap();
+        let mut response = String::new();
+        connection.read_to_string(&mut response).await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 200") && response.contains(r#""isError":false"#), "{response}");
+    }
+}
+
+#[tokio::test]
+async fn progress_makes_the_response_an_event_stream() {
     let upstream = Upstream::always([Reply::new(429, &["retry-after: 1"], ""), Reply::resumed()]).await;
     let server = HttpServer::of_api(&upstream.url, &[]).await;
     let mut message = resume_message("ses_1");
@@ -109,7 +129,7 @@ async fn it_listens_on_several_addresses_and_on_ipv6() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn on_a_single_core_a_call_that_hangs_holds_nobody_up() {
+async fn on_a_single_core_a_call_that_hangs_delays_no_other() {
     let cores = sched_getaffinity(None).unwrap();
     let mut core = CpuSet::new();
     core.set((0..CpuSet::MAX_CPU).find(|core| cores.is_set(*core)).unwrap());
@@ -126,7 +146,7 @@ async fn on_a_single_core_a_call_that_hangs_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_taken_is_named() {
+async fn an_address_in_use_is_named() {
     let server = HttpServer::start(&["--emulator"], &[]).await;
     let address = server.url.strip_prefix("http://").unwrap();
     let output = run(["http", "--emulator", "--listen", address], &[]).await;
@@ -135,82 +155,7 @@ async fn an_address_that_is_taken_is_named() {
 }
 
 #[tokio::test]
-async fn on_sigterm_running_calls_end_and_new_ones_are_sent_elsewhere() {
-    let upstream = Upstream::always([Reply::new(503, &["retry-after: 2"], ""), Reply::resumed()]).await;
-    let server = HttpServer::of_api(&upstream.url, &[]).await;
-    assert_eq!(server.get("/readyz").send().await.unwrap().status(), 200);
-    let running = tokio::spawn(server.resume(SANDBOX_KEY, "ses_1").send());
-    upstream.arrival().await;
-    server.begin_to_stop().await;
-    let late = server.resume(SANDBOX_KEY, "ses_2").send().await.unwrap();
-    assert_eq!((late.status().as_u16(), &late.headers()["retry-after"]), (503, &"1".parse().unwrap()));
-    let answer = running.await.unwrap().unwrap();
-    assert_eq!(answer.status(), 200);
-    assert!(answer.text().await.unwrap().contains(r#""isError":false"#));
-    let (status, log) = server.end().await;
-    assert!(status.success(), "{log}");
-}
-
-#[tokio::test]
-async fn a_second_signal_ends_it_although_a_call_runs() {
-    let upstream = Upstream::always([Reply::Hang]).await;
-    let server =
-        HttpServer::of_api(&upstream.url, &[("VERIFA_MCP_ATTEMPT_TIMEOUT", "1h"), ("VERIFA_MCP_RETRY_BUDGET", "1h")])
-            .await;
-    let _running = tokio::spawn(server.resume(SANDBOX_KEY, "ses_1").send());
-    upstream.arrival().await;
-    server.begin_to_stop().await;
-    server.signal("TERM").await;
-    assert!(server.end().await.0.success());
-}
-
-#[tokio::test]
-async fn clients_that_stall_do_not_hold_its_end_up() {
-    let server = HttpServer::start(&["--emulator"], &[("VERIFA_MCP_RETRY_BUDGET", "1h")]).await;
-    let address = server.url.strip_prefix("http://").unwrap().to_owned();
-    let mut stalled = Vec::new();
-    for begun in
-        ["", "PRI * HT", "GET /healthz HT", "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{"]
-    {
-        let mut connection = TcpStream::connect(&address).await.unwrap();
-        connection.write_all(begun.as_bytes()).await.unwrap();
-        stalled.push(connection);
-    }
-    // All have been accepted when a later one has been answered.
-    assert_eq!(server.get("/healthz").send().await.unwrap().status(), 200);
-    server.begin_to_stop().await;
-    server.signal("TERM").await;
-    assert!(server.end().await.0.success());
-}
-
-#[tokio::test]
-async fn a_server_that_is_full_still_says_that_it_stops() {
-    let upstream = Upstream::always([Reply::Hang]).await;
-    let server = HttpServer::start(&["--max-connections", "2"], &[("VERIFA_API_URL", &upstream.url)]).await;
-    let stream = server.get("/sse").bearer_auth(SANDBOX_KEY).send().await.unwrap();
-    let call = tokio::spawn(server.resume(SANDBOX_KEY, "ses_1").send());
-    upstream.arrival().await;
-    server.begin_to_stop().await;
-    assert!(!call.is_finished());
-    drop(stream);
-}
-
-#[tokio::test]
-async fn it_ends_at_once_on_a_signal_when_nothing_runs() {
-    for signal in ["TERM", "INT"] {
-        let server = HttpServer::start(&["--emulator"], &[]).await;
-        let mut idle = TcpStream::connect(server.url.strip_prefix("http://").unwrap()).await.unwrap();
-        idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
-        let mut first = [0; 15];
-        idle.read_exact(&mut first).await.unwrap();
-        assert_eq!(&first, b"HTTP/1.1 200 OK");
-        server.signal(signal).await;
-        assert!(server.end().await.0.success());
-    }
-}
-
-#[tokio::test]
-async fn metrics_count_calls_and_hold_nothing_that_names_anybody() {
+async fn metrics_count_calls_and_name_no_caller_and_no_session() {
     let upstream = Upstream::always([Reply::error(500, "internal", "Oops"), Reply::resumed()]).await;
     let server = HttpServer::of_api(&upstream.url, &[]).await;
     let mut stream = server.get("/sse").bearer_auth(SANDBOX_KEY).send().await.unwrap();
@@ -237,7 +182,7 @@ async fn metrics_count_calls_and_hold_nothing_that_names_anybody() {
 }
 
 #[tokio::test]
-async fn a_request_that_the_budget_cuts_short_is_counted_as_what_it_was() {
+async fn a_request_that_the_retry_budget_ends_is_counted_as_without_response() {
     let upstream = Upstream::always([Reply::error(503, "unavailable", "busy"), Reply::Hang]).await;
     let server = HttpServer::of_api(&upstream.url, &[("VERIFA_MCP_RETRY_BUDGET", "2s")]).await;
     let answer = json_of(server.resume(SANDBOX_KEY, "ses_1")).await;
@@ -250,7 +195,7 @@ async fn a_request_that_the_budget_cuts_short_is_counted_as_what_it_was() {
 }
 
 #[tokio::test]
-async fn a_call_whose_client_left_is_counted_and_written_down() {
+async fn a_call_whose_client_left_is_counted_and_logged() {
     let upstream = Upstream::always([Reply::Hang]).await;
     let server = HttpServer::of_api(&upstream.url, &[]).await;
     let call = tokio::spawn(server.resume(SANDBOX_KEY, "ses_1").send());
@@ -270,7 +215,7 @@ async fn a_call_whose_client_left_is_counted_and_written_down() {
 }
 
 #[tokio::test]
-async fn it_says_where_it_listens_as_the_page_shows() {
+async fn it_prints_where_it_listens_as_the_page_shows() {
     let mut child = program(["http", "--emulator", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let (first, second) = (lines.next_line().await.unwrap().unwrap(), lines.next_line().await.unwrap().unwrap());
@@ -280,7 +225,7 @@ async fn it_says_where_it_listens_as_the_page_shows() {
 }
 
 #[tokio::test]
-async fn metrics_are_not_shown_where_others_can_reach_them() {
+async fn metrics_are_not_served_where_others_can_reach_them() {
     let arguments = ["--listen", "0.0.0.0:0", "--metrics-listen", "127.0.0.1:0"];
     let mut command = program(["http"].into_iter().chain(arguments));
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -298,13 +243,13 @@ async fn metrics_are_not_shown_where_others_can_reach_them() {
 }
 
 #[tokio::test]
-async fn a_request_goes_by_one_id_in_its_answer_its_error_and_the_log() {
+async fn a_request_has_one_id_in_its_response_its_error_and_the_log() {
     let server = HttpServer::start(&[], &[]).await;
     let mut ids = vec!["mine-1_A".to_owned()];
     let given = server.resume(SANDBOX_KEY, "../x").header("x-request-id", "mine-1_A").send().await.unwrap();
     assert_eq!(given.headers()["x-request-id"], "mine-1_A");
     assert!(given.text().await.unwrap().contains("Request id: mine-1_A"));
-    for strange in ["a b", "", &"x".repeat(65), "a\u{7f}b", "<script>"] {
+    for strange in ["a b", "", &"x".repeat(65), "a\u{7f}b", "<script>", "VK_LIVE_x", "x-Tok_x"] {
         let Ok(value) = reqwest::header::HeaderValue::from_str(strange) else { continue };
         let response = server.resume(SANDBOX_KEY, "../x").header("x-request-id", value).send().await.unwrap();
         let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
@@ -316,5 +261,26 @@ async fn a_request_goes_by_one_id_in_its_answer_its_error_and_the_log() {
     let (_, log) = server.end().await;
     for id in ids {
         assert!(log.lines().any(|line| line.contains(&format!("request_id=\"{id}\""))), "{id} in {log}");
+    }
+}
+
+#[tokio::test]
+async fn rejected_requests_are_summed_up_in_the_log() {
+    let server = HttpServer::start(&[], &[]).await;
+    for _ in 0..300 {
+        assert_eq!(server.post("/mcp", &json!({})).send().await.unwrap().status(), 401);
+        assert_eq!(server.get("/nothing").send().await.unwrap().status(), 404);
+    }
+    server.signal("TERM").await;
+    let log = server.end().await.1;
+    for status in ["status=401", "status=404"] {
+        let lines = log.lines().filter(|line| line.contains(status));
+        let (sums, single): (Vec<_>, Vec<_>) = lines.partition(|line| line.contains("more requests"));
+        let summed_up = sums.iter().map(|line| line.split_once("requests=").unwrap().1);
+        let summed_up: usize = summed_up.map(|rest| rest.split(' ').next().unwrap().parse::<usize>().unwrap()).sum();
+        assert_eq!(single.len() + summed_up, 300, "{log}");
+        assert!(single[0].contains("request_id="), "{log}");
+        // A line of each kind a second.
+        assert!(single.len() < 100 && sums.len() <= single.len(), "{log}");
     }
 }

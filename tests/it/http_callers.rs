@@ -1,4 +1,4 @@
-//! Who may call over HTTP, with whose key, and that nobody gets what is another's.
+//! Who may call over HTTP, with whose key, and that no caller gets another caller's results.
 
 use std::collections::HashMap;
 
@@ -30,7 +30,7 @@ async fn tokens_file(folder: &tempfile::TempDir, names: &[(&str, &[&str])]) -> (
 }
 
 #[tokio::test]
-async fn callers_bring_their_own_key_and_the_configured_one_is_never_lent() {
+async fn callers_use_their_own_key_and_the_configured_one_is_never_lent() {
     let upstream = Upstream::always([Reply::resumed()]).await;
     let environment = [("VERIFA_API_KEY", "vk_live_ofthedeployment"), ("VERIFA_API_URL", &upstream.url)];
     let server = HttpServer::start(&["--auth", "api-key"], &environment).await;
@@ -72,7 +72,7 @@ async fn callers_bring_their_own_key_and_the_configured_one_is_never_lent() {
 }
 
 #[tokio::test]
-async fn without_a_key_callers_bring_theirs_and_with_one_loopback_is_open() {
+async fn without_a_configured_key_callers_bring_theirs_and_with_one_loopback_is_open() {
     let upstream = Upstream::always([Reply::resumed()]).await;
     let keyless = HttpServer::of_api(&upstream.url, &[]).await;
     assert_eq!(keyless.post("/mcp", &list_tools()).send().await.unwrap().status(), 401);
@@ -85,7 +85,7 @@ async fn without_a_key_callers_bring_theirs_and_with_one_loopback_is_open() {
 }
 
 #[tokio::test]
-async fn what_would_lend_a_key_to_a_network_does_not_start() {
+async fn settings_that_would_lend_a_key_to_a_network_are_errors() {
     let key = ("VERIFA_API_KEY", "vk_live_x");
     let any = "0.0.0.0:0";
     for (arguments, environment, words) in [
@@ -155,19 +155,25 @@ async fn the_query_narrows_and_never_widens() {
         assert_eq!(tool_names(&answer).len(), tools, "{query}");
     }
     for (query, words) in [
-        ("read_only=perhaps", "read_only must be true or false"),
+        ("read_only=perhaps", "read_only=true or read_only=false"),
+        ("Read_Only=1", r#"unknown parameter \"Read_Only\". Known here: toolsets, read_only"#),
+        ("toolsets[]=resume", r#"unknown parameter \"toolsets[]\""#),
+        ("sessionId=1", r#"unknown parameter \"sessionId\""#),
+        ("read_only", "read_only without a value"),
+        ("toolsets=lookup&toolsets=resume", "toolsets twice"),
+        ("toolsets=,", "names no toolset"),
         ("toolsets=resume,cases", "names no toolset; the toolsets are lookup, resume, links"),
     ] {
         let request = server.post(&format!("/mcp?{query}"), &list_tools()).bearer_auth(SANDBOX_KEY);
         let strange = request.send().await.unwrap();
         assert_eq!(strange.status(), 400);
-        let told = strange.text().await.unwrap();
-        assert!(told.contains(words), "{told}");
+        let text = strange.text().await.unwrap();
+        assert!(text.contains(words), "{text}");
     }
 }
 
 #[tokio::test]
-async fn the_deployment_can_withhold_tools_from_everybody() {
+async fn the_deployment_can_restrict_the_tools_of_all_callers() {
     for environment in [("VERIFA_MCP_READ_ONLY", "true"), ("VERIFA_MCP_READ_ONLY", "1")] {
         let server = HttpServer::start(&[], &[environment]).await;
         let query = "/mcp?read_only=false&toolsets=resume,lookup";
@@ -187,7 +193,7 @@ async fn the_deployment_can_withhold_tools_from_everybody() {
 }
 
 #[tokio::test]
-async fn credentials_that_disagree_are_refused() {
+async fn different_credentials_in_one_request_are_rejected() {
     let server = HttpServer::start(&[], &[]).await;
     let request = server.post("/mcp", &list_tools()).header("x-api-key", "vk_sandbox_a").bearer_auth("vk_sandbox_b");
     let response = request.send().await.unwrap();
@@ -196,7 +202,7 @@ async fn credentials_that_disagree_are_refused() {
 }
 
 #[tokio::test]
-async fn two_callers_never_get_what_is_the_others_under_load() {
+async fn two_callers_never_get_each_others_results_under_load() {
     let upstream = Upstream::start().await;
     for caller in ["a", "b"] {
         let mut body = resumed();
@@ -204,7 +210,11 @@ async fn two_callers_never_get_what_is_the_others_under_load() {
         body["capture_url"] = json!(format!("https://app.withverifa.com/verify/tok_{caller}"));
         upstream.plan(&format!("ses_{caller}"), [Reply::json(200, &body)]);
     }
-    let server = HttpServer::of_api(&upstream.url, &[("VERIFA_MCP_MAX_UPSTREAM", "400")]).await;
+    let server = HttpServer::of_api(
+        &upstream.url,
+        &[("VERIFA_MCP_MAX_UPSTREAM", "400"), ("VERIFA_MCP_WRITES_PER_CALLER", "1000/1h")],
+    )
+    .await;
     let calls = (0..200).map(|number| {
         let caller = if number % 2 == 0 { "a" } else { "b" };
         let call = server.resume(&format!("vk_sandbox_{caller}"), &format!("ses_{caller}"));
@@ -220,7 +230,7 @@ async fn two_callers_never_get_what_is_the_others_under_load() {
 }
 
 #[tokio::test]
-async fn one_caller_cannot_take_everything() {
+async fn one_caller_cannot_use_all_permits() {
     let upstream = Upstream::start().await;
     upstream.plan("ses_slow", [Reply::Hang]);
     upstream.plan("ses_fast", [Reply::resumed()]);
@@ -236,7 +246,7 @@ async fn one_caller_cannot_take_everything() {
 }
 
 #[tokio::test]
-async fn what_a_server_says_of_itself_names_the_callers_environment() {
+async fn the_instructions_name_the_callers_environment() {
     let server = HttpServer::start(&["--auth", "api-key"], &[]).await;
     let client = json!({"name": "integration tests", "version": "1"});
     let meta = json!({

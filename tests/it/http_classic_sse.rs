@@ -1,13 +1,20 @@
-//! The classic HTTP+SSE transport: a round trip, whose streams are whose, how many, and how they end.
+//! The classic HTTP+SSE transport: a round trip, who may use a stream, how many there may be, and how they end.
 
 use std::collections::VecDeque;
 
+use reqwest::Url;
 use serde_json::{Value, json};
 
 use crate::{
     program::{HttpServer, SANDBOX_KEY, eventually, resume_message, run, stdout, tool_names},
     upstream::{Reply, Upstream},
 };
+
+/// The path that clients resolve an endpoint event to, which came from this path.
+pub(crate) fn resolved(endpoint: &str, sse: &str) -> String {
+    let url = Url::parse("http://localhost").unwrap().join(sse).unwrap().join(endpoint).unwrap();
+    format!("{}?{}", url.path(), url.query().unwrap())
+}
 
 /// A client's end of a stream.
 struct Stream<'a> {
@@ -28,7 +35,7 @@ impl<'a> Stream<'a> {
         let mut stream = Self { server, key, response, endpoint, buffer, events };
         let (event, endpoint) = stream.event().await.unwrap();
         assert_eq!(event, "endpoint");
-        stream.endpoint = endpoint;
+        stream.endpoint = resolved(&endpoint, "/sse");
         stream
     }
 
@@ -71,7 +78,7 @@ impl<'a> Stream<'a> {
 }
 
 #[tokio::test]
-async fn a_call_goes_in_by_messages_and_its_answer_comes_out_of_the_stream() {
+async fn a_call_is_posted_to_messages_and_its_result_is_sent_on_the_stream() {
     let upstream = Upstream::always([Reply::resumed()]).await;
     let server = HttpServer::of_api(&upstream.url, &[]).await;
     let mut stream = Stream::open(&server, "vk_live_mine").await;
@@ -89,7 +96,18 @@ async fn a_call_goes_in_by_messages_and_its_answer_comes_out_of_the_stream() {
 }
 
 #[tokio::test]
-async fn a_stream_takes_messages_of_its_own_credentials_alone() {
+async fn behind_a_path_prefix_messages_go_below_the_prefix() {
+    let server = HttpServer::start(&[], &[]).await;
+    let mut stream = Stream::open(&server, SANDBOX_KEY).await;
+    stream.response = server.get("/sse?toolsets=lookup").bearer_auth(SANDBOX_KEY).send().await.unwrap();
+    let endpoint = stream.event().await.unwrap().1;
+    let below = |sse| resolved(&endpoint, sse).split('?').next().unwrap().to_owned();
+    assert_eq!(below("/verifa/sse"), "/verifa/messages");
+    assert_eq!(below("/sse?toolsets=lookup"), "/messages");
+}
+
+#[tokio::test]
+async fn a_stream_accepts_messages_with_its_own_credentials_only() {
     let server = HttpServer::start(&[], &[]).await;
     let stream = Stream::open(&server, "vk_live_mine").await;
     let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
@@ -114,7 +132,7 @@ async fn a_stream_takes_messages_of_its_own_credentials_alone() {
 }
 
 #[tokio::test]
-async fn calls_beyond_a_callers_share_wait_for_their_turn() {
+async fn calls_beyond_a_callers_limit_wait_for_a_permit() {
     let upstream = Upstream::always([Reply::resumed().late()]).await;
     let server = HttpServer::of_api(&upstream.url, &[("VERIFA_MCP_MAX_UPSTREAM", "8")]).await;
     let mut stream = Stream::open(&server, SANDBOX_KEY).await;
@@ -143,7 +161,7 @@ async fn a_client_that_leaves_ends_its_calls() {
 }
 
 #[tokio::test]
-async fn streams_are_bounded_and_a_place_is_free_again_when_one_ends() {
+async fn streams_are_limited_and_a_permit_is_released_when_one_ends() {
     let server = HttpServer::start(&["--max-streams", "8"], &[]).await;
     let status = async |key: &str| {
         let response = server.get("/sse").bearer_auth(key).send().await.unwrap();
@@ -157,27 +175,44 @@ async fn streams_are_bounded_and_a_place_is_free_again_when_one_ends() {
     for key in ["vk_live_b", "vk_live_c", "vk_live_d"] {
         others.extend([Stream::open(&server, key).await, Stream::open(&server, key).await]);
     }
-    assert_eq!(status("vk_live_e").await, (503, true), "all are taken");
+    assert_eq!(status("vk_live_e").await, (503, true), "all permits are in use");
     drop(first);
     eventually(async || status("vk_live_e").await.0 == 200).await;
 }
 
 #[tokio::test]
-async fn what_is_taken_from_a_caller_is_taken_from_its_open_streams() {
+async fn a_stream_ends_when_its_token_is_revoked_or_narrowed_and_never_widens() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tokens");
     let path = file.to_str().unwrap();
-    let made = run(["token", "new", "support", "--tokens-file", path], &[]).await;
-    let token = stdout(&made).trim().to_owned();
-    let environment = [("VERIFA_API_KEY", SANDBOX_KEY), ("VERIFA_MCP_TOKENS_FILE", path)];
-    let server = HttpServer::start(&["--auth", "token"], &environment).await;
-    let mut stream = Stream::open(&server, &token).await;
-    stream.initialize().await;
-    let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replace("\"read_only\":false", "\"read_only\":true")).unwrap();
-    stream.send(&resume_message("ses_1")).await;
-    let refused = stream.message().await;
-    assert!(refused["result"]["content"][0]["text"].as_str().unwrap().contains("disabled for you"), "{refused}");
+    for change in ["revoked", "narrowed", "widened"] {
+        let arguments: &[&str] = if change == "widened" { &["--read-only"] } else { &[] };
+        let arguments = ["token", "new", change, "--tokens-file", path].into_iter().chain(arguments.iter().copied());
+        let token = stdout(&run(arguments, &[]).await).trim().to_owned();
+        let upstream = Upstream::always([Reply::resumed()]).await;
+        let environment =
+            [("VERIFA_API_KEY", SANDBOX_KEY), ("VERIFA_API_URL", &upstream.url), ("VERIFA_MCP_TOKENS_FILE", path)];
+        let server = HttpServer::start(&["--auth", "token"], &environment).await;
+        let mut stream = Stream::open(&server, &token).await;
+        stream.initialize().await;
+        let text = std::fs::read_to_string(&file).unwrap();
+        let changed = match change {
+            "revoked" => text.lines().filter(|line| !line.contains(change)).collect::<Vec<_>>().join("\n"),
+            "narrowed" => text.replace("\"read_only\":false", "\"read_only\":true"),
+            _ => text.replace("\"read_only\":true", "\"read_only\":false"),
+        };
+        assert_ne!(changed, text);
+        std::fs::write(&file, changed).unwrap();
+        stream.send(&resume_message("ses_1")).await;
+        if change == "widened" {
+            assert_eq!(stream.message().await["result"]["isError"], true);
+            continue;
+        }
+        while let Some((_, data)) = stream.event().await {
+            assert!(data.contains(r#""isError":true"#), "{data}");
+        }
+        assert!(upstream.received().is_empty(), "{change}");
+    }
 }
 
 #[tokio::test]
@@ -188,25 +223,25 @@ async fn a_client_that_does_not_read_its_stream_waits_with_its_messages() {
     let ping = json!({"jsonrpc": "2.0", "id": "x".repeat(60_000), "method": "ping"});
     eventually(async || {
         let response = server.post(&stream.endpoint, &ping).bearer_auth(SANDBOX_KEY).send().await.unwrap();
-        response.status() == 408 && response.text().await.unwrap().contains("your stream is not read")
+        response.status() == 504 && response.text().await.unwrap().contains("your stream is not read")
     })
     .await;
 }
 
 #[tokio::test]
-async fn the_rights_of_a_stream_are_those_it_was_opened_with() {
+async fn the_permissions_of_a_stream_are_those_it_was_opened_with() {
     let server = HttpServer::start(&[], &[]).await;
     let response = server.get("/sse?read_only=true").bearer_auth(SANDBOX_KEY).send().await.unwrap();
     let (endpoint, buffer, events) = Default::default();
     let mut stream = Stream { server: &server, key: SANDBOX_KEY, response, endpoint, buffer, events };
-    stream.endpoint = stream.event().await.unwrap().1 + "&read_only=false";
+    stream.endpoint = resolved(&stream.event().await.unwrap().1, "/sse") + "&read_only=false";
     stream.initialize().await;
     stream.send(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})).await;
     assert_eq!(tool_names(&stream.message().await), ["list_sessions", "get_session"]);
 }
 
 #[tokio::test]
-async fn a_stream_ends_when_the_server_stops_and_its_call_is_answered_first() {
+async fn a_stream_ends_when_the_server_stops_after_the_result_of_its_call() {
     let upstream = Upstream::always([Reply::new(503, &["retry-after: 2"], ""), Reply::resumed()]).await;
     let server = HttpServer::of_api(&upstream.url, &[]).await;
     let mut stream = Stream::open(&server, SANDBOX_KEY).await;
@@ -221,7 +256,7 @@ async fn a_stream_ends_when_the_server_stops_and_its_call_is_answered_first() {
 }
 
 #[tokio::test]
-async fn a_message_that_waits_for_its_turn_begins_no_call_once_the_server_stops() {
+async fn a_message_that_waits_for_a_permit_starts_no_call_once_the_server_stops() {
     let upstream = Upstream::always([Reply::new(503, &["retry-after: 2"], ""), Reply::resumed()]).await;
     let server = HttpServer::of_api(&upstream.url, &[("VERIFA_MCP_MAX_UPSTREAM", "1")]).await;
     let mut stream = Stream::open(&server, SANDBOX_KEY).await;
@@ -241,7 +276,7 @@ async fn a_message_that_waits_for_its_turn_begins_no_call_once_the_server_stops(
 }
 
 #[tokio::test]
-async fn it_can_be_switched_off() {
+async fn it_can_be_disabled() {
     let server = HttpServer::start(&["--no-classic-sse"], &[]).await;
     assert_eq!(server.get("/sse").bearer_auth(SANDBOX_KEY).send().await.unwrap().status(), 404);
     let message = server.post("/messages?sessionId=x", &json!({})).bearer_auth(SANDBOX_KEY).send().await.unwrap();

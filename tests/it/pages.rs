@@ -1,6 +1,6 @@
-//! The parts of the documents that the program itself can tell: made from it, and held against what stands there.
+//! The generated parts of the documentation: compared with what the program says.
 //!
-//! `UPDATE_DOCS=1 cargo test --test it pages` writes them anew. Each stands between two marks, so that a page may say more.
+//! `UPDATE_DOCS=1 cargo test --test it pages` rewrites them. Each is between two marks, so that a page can say more.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -14,11 +14,11 @@ use crate::{
     schema_words::{arguments, fields},
 };
 
-/// A page whose parts are made anew.
+/// A page with generated parts.
 struct Page {
     name: &'static str,
     text: String,
-    /// What two texts have in common, line by line, that differ in nothing that matters.
+    /// What two texts that differ in nothing relevant have in common, line by line.
     common: fn(&str) -> String,
 }
 
@@ -27,18 +27,18 @@ impl Page {
         Self { name, text: document(name), common: str::to_owned }
     }
 
-    /// Puts a part into its place.
-    fn put(&mut self, part: &str, made: &str) {
-        let (begin, end) = (format!("<!-- made: {part} -->\n"), format!("<!-- end: {part} -->"));
+    /// Replaces a part if it differs.
+    fn put(&mut self, part: &str, generated: &str) {
+        let (begin, end) = (format!("<!-- generated: {part} -->\n"), format!("<!-- end: {part} -->"));
         let start = self.text.find(&begin).unwrap_or_else(|| panic!("{}: no {begin}", self.name)) + begin.len();
         let length = self.text[start..].find(&end).unwrap_or_else(|| panic!("{}: no {end}", self.name));
         let there = &self.text[start..start + length];
-        if (self.common)(there) != (self.common)(made) {
-            self.text.replace_range(start..start + length, made);
+        if (self.common)(there) != (self.common)(generated) {
+            self.text.replace_range(start..start + length, generated);
         }
     }
 
-    /// Says whether all parts were what they should be, or writes them.
+    /// Checks that no part differed, or writes the page.
     fn close(self) {
         if std::env::var_os("UPDATE_DOCS").is_some() {
             fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(self.name), &self.text).unwrap();
@@ -80,7 +80,7 @@ impl Entry {
         entries
     }
 
-    /// Takes what stands in brackets, as in `[default: 20s]`, out of the meaning.
+    /// Removes what is in brackets, as in `[default: 20s]`, from the meaning.
     fn take(&mut self, name: &str) -> Option<String> {
         let start = self.meaning.find(&format!("[{name}: "))?;
         let end = start + self.meaning[start..].find(']')?;
@@ -128,7 +128,7 @@ async fn the_settings_are_those_of_the_help() {
             let help = help(name).await;
             let entries = ["Arguments", "Options"].map(|part| Entry::all(&help, part)).into_iter().flatten();
             rows.extend(entries.map(|mut entry| {
-                // Each of `token` repeats its file.
+                // Each subcommand of `token` repeats its file.
                 let command = if name.len() > 1 { format!("{} ", name[1]) } else { String::new() };
                 let default = entry.take("default").unwrap_or_default();
                 let variable = entry.take("env").map(|variable| format!(", `{variable}`")).unwrap_or_default();
@@ -146,14 +146,14 @@ async fn the_settings_are_those_of_the_help() {
 }
 
 #[tokio::test]
-async fn the_tools_and_the_errors_are_those_that_an_agent_meets() {
+async fn the_tools_and_errors_are_those_of_the_program() {
     let mut page = Page::open("docs/tools.md");
     let mut client = Client::start(&[], &[]).await;
     let listed = client.request("tools/list", json!({})).await;
     page.put("tools", &listed["result"]["tools"].as_array().unwrap().iter().map(tool).collect::<String>());
     let listed = client.request("prompts/list", json!({})).await;
     page.put("prompts", &listed["result"]["prompts"].as_array().unwrap().iter().map(prompt).collect::<String>());
-    page.put("errors", &table(["what happened", "what the agent reads"], errors().await));
+    page.put("errors", &table(["case", "text for the agent"], errors().await));
     page.close();
 }
 
@@ -174,8 +174,8 @@ fn tool(tool: &Value) -> String {
         tool["title"].as_str().unwrap(),
         toolset(name).unwrap(),
         hints.join(", "),
-        table(["argument", "what is allowed", "meaning"], arguments(&tool["inputSchema"])),
-        table(["field of the answer", "what it is", "meaning"], fields(&tool["outputSchema"])),
+        table(["argument", "allowed", "meaning"], arguments(&tool["inputSchema"])),
+        table(["field of the result", "type", "meaning"], fields(&tool["outputSchema"])),
     )
 }
 
@@ -189,33 +189,33 @@ fn prompt(prompt: &Value) -> String {
     format!("`{name}`: {description}.\n\n{}", table(["argument", "", "meaning"], rows))
 }
 
-/// The cases that stand in the table, each with its snapshot and its name there.
+/// The cases in the table, each with its snapshot and its name there.
 const ERRORS: [(&str, &str, &str); 22] = [
     ("the audit log cannot be written before the call", "audit_without_start", ""),
     ("400, 409 or 422, and Verifa says why", "failures", "400_completed"),
-    ("400, 409 or 422, and Verifa does not say why", "failures", "400_without_a_body"),
+    ("any status, and the body is not in Verifa's error format", "failures", "400_without_a_body"),
     ("401", "failures", "401"),
     ("403", "failures", "403"),
     ("404", "failures", "404"),
-    ("422 `idempotency_mismatch`, by this server's own key", "failures", "422_mismatch"),
-    ("429, and Verifa says how long to wait", "failures", "429_beyond_the_budget"),
-    ("429, and it does not", "failures", "429_without_retry_after"),
-    ("409 after an attempt without an answer", "failures", "409_after_an_unknown_outcome"),
+    ("422 `idempotency_mismatch` for a key that this server generated", "failures", "422_mismatch"),
+    ("429 with `Retry-After`", "failures", "429_beyond_the_budget"),
+    ("429 without `Retry-After`", "failures", "429_without_retry_after"),
+    ("409 after an attempt without a response", "failures", "409_after_an_unknown_outcome"),
     ("a redirect", "failures", "302_redirect"),
-    ("Verifa cannot be connected to", "unreachable", "refused"),
-    ("its name has no address", "unreachable", "unknown_host"),
-    ("no answer in time", "failures", "no_answer"),
+    ("no connection to Verifa", "unreachable", "refused"),
+    ("the host name has no address", "unreachable", "unknown_host"),
+    ("no response in time", "failures", "no_answer"),
     ("a connection that breaks", "failures", "connection_closed"),
     ("500, 502, 503 or 504", "failures", "500"),
     ("a success that is not Verifa's", "failures", "200_html"),
     ("a success without a link", "failures", "200_without_link"),
     ("a link that is not safe", "failures", "200_http_link"),
-    ("a link that is dead already", "failures", "200_dead_link"),
+    ("a link that has already expired", "failures", "200_dead_link"),
     ("the audit log cannot be written after the call", "audit_without_end", ""),
-    ("a lookup that meets a 500", "failures_of_lookups", "get_session 500"),
+    ("500 for a lookup", "failures_of_lookups", "get_session 500"),
 ];
 
-/// The words of the errors, from the program where that is short, else from the snapshots that hold them.
+/// The texts of the errors: from the program where that is short, else from the snapshots.
 async fn errors() -> Vec<[String; 2]> {
     let resume = async |arguments: Value, environment: &[(&str, &str)]| {
         let result = Client::start(&[], environment).await.resume(arguments).await;
@@ -223,9 +223,9 @@ async fn errors() -> Vec<[String; 2]> {
     };
     let good = json!({"session_id": "ses_abc123"});
     let mut rows = vec![
-        ["wrong arguments".to_owned(), resume(json!({"session_id": "ses abc"}), &[]).await],
+        ["invalid arguments".to_owned(), resume(json!({"session_id": "ses abc"}), &[]).await],
         ["no key is configured".to_owned(), resume(good.clone(), &[]).await],
-        ["the tool is switched off".to_owned(), resume(good, &[("VERIFA_MCP_READ_ONLY", "true")]).await],
+        ["the tool is disabled".to_owned(), resume(good, &[("VERIFA_MCP_READ_ONLY", "true")]).await],
     ];
     rows.extend(ERRORS.map(|(happened, snapshot, case)| {
         let snapshot = document(&format!("tests/it/snapshots/{snapshot}.snap"));
@@ -238,7 +238,7 @@ async fn errors() -> Vec<[String; 2]> {
 }
 
 #[tokio::test]
-async fn the_emulators_sessions_and_assumptions_are_those_that_it_has() {
+async fn the_sessions_and_assumptions_are_those_of_the_emulator() {
     let mut page = Page::open("docs/emulator.md");
     let emulator = Emulator::start(&[]).await;
     let mut found = BTreeMap::new();
@@ -259,7 +259,7 @@ async fn the_emulators_sessions_and_assumptions_are_those_that_it_has() {
         })
         .collect();
     assert_eq!(found.len(), rows.len() + MORE_SESSIONS);
-    let table = table(["session", "status", "external reference", "what it is for"], rows);
+    let table = table(["session", "status", "external reference", "purpose"], rows);
     page.put(
         "sessions",
         &format!("{table}\nAnd {MORE_SESSIONS} more, `ses_demo_more_01` and so on, to page through.\n"),
@@ -268,7 +268,7 @@ async fn the_emulators_sessions_and_assumptions_are_those_that_it_has() {
     page.close();
 }
 
-/// The comments of the file in which every assumption has its name, and the values of those that are one.
+/// The comments of the file with all assumptions, and the values of those that are constants.
 fn assumptions(source: &str) -> String {
     let (mut list, mut comment) = (String::new(), String::new());
     for line in source.lines() {
@@ -287,8 +287,8 @@ fn assumptions(source: &str) -> String {
     list
 }
 
-/// The same text with what is another at each run taken out.
-fn without_what_changes(text: &str) -> String {
+/// The same text without what differs in each run.
+fn without_variable_parts(text: &str) -> String {
     let stays = |word: &str| {
         word.contains("ses_") || word.contains("customer-") || !word.contains(|c: char| c.is_ascii_digit())
     };
@@ -298,14 +298,14 @@ fn without_what_changes(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_readme_shows_the_errand_as_an_agent_reads_it() {
-    let mut page = Page { common: without_what_changes, ..Page::open("README.md") };
+async fn the_readme_shows_the_example_as_an_agent_reads_it() {
+    let mut page = Page { common: without_variable_parts, ..Page::open("README.md") };
     let output = run(["resume", "ses_demo_expired", "--emulator"], &[]).await;
     let shown: Vec<_> = stdout(&output).lines().take_while(|line| !line.is_empty()).collect();
     page.put("resume", &format!("```text\n{}\n```\n", shown.join("\n")));
 
     let mut client = Client::start(&["--emulator"], &[]).await;
-    let mut errand = String::new();
+    let mut example = String::new();
     for (tool, arguments) in [
         ("list_sessions", json!({"query": "customer-1001"})),
         ("get_session", json!({"session_id": "ses_demo_expired"})),
@@ -313,8 +313,8 @@ async fn the_readme_shows_the_errand_as_an_agent_reads_it() {
     ] {
         let result = client.call(tool, arguments.clone()).await;
         assert_eq!(result["isError"], false, "{result}");
-        errand += &format!("→ {tool} {arguments}\n{}\n\n", text(&result));
+        example += &format!("→ {tool} {arguments}\n{}\n\n", text(&result));
     }
-    page.put("errand", &format!("```text\n{}\n```\n", errand.trim_end()));
+    page.put("example", &format!("```text\n{}\n```\n", example.trim_end()));
     page.close();
 }

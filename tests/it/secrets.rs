@@ -140,10 +140,12 @@ async fn over_http_no_secret_is_left_anywhere_either() {
             assert_eq!(refused.status(), 401);
             assert_free_of(&refused.text().await.unwrap(), &[wrong, KEY]);
         }
-        let strange = server.get(&format!("/sse?toolsets={KEY}")).bearer_auth(&caller).send().await.unwrap();
-        assert_eq!(strange.status(), 400);
-        assert_free_of(&strange.text().await.unwrap(), &[KEY]);
-        let mut stream = server.get(&format!("/sse?other={KEY}")).bearer_auth(&caller).send().await.unwrap();
+        for query in [format!("toolsets={KEY}"), format!("other={KEY}"), format!("{KEY}=true")] {
+            let strange = server.get(&format!("/sse?{query}")).bearer_auth(&caller).send().await.unwrap();
+            assert_eq!(strange.status(), 400);
+            assert_free_of(&strange.text().await.unwrap(), &[KEY]);
+        }
+        let mut stream = server.get("/sse").bearer_auth(&caller).send().await.unwrap();
         let endpoint = stream.chunk().await.unwrap().unwrap();
         let id = str::from_utf8(&endpoint).unwrap().split("sessionId=").nth(1).unwrap().trim().to_owned();
         let method = reqwest::Method::from_bytes(KEY.as_bytes()).unwrap();

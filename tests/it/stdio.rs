@@ -58,7 +58,7 @@ async fn the_newest_revision_is_spoken_without_initialize() {
 }
 
 #[tokio::test]
-async fn what_a_client_is_told_of_the_server_stays_as_it_is() {
+async fn initialize_and_discover_responses_stay_as_they_are() {
     let mut client = Client::connect(Streams::Pipes, &["--emulator"], &[]);
     let initialized = client.initialize("2025-11-25").await;
     let discovered = client.request("server/discover", modern(json!({}))).await;
@@ -84,7 +84,7 @@ async fn no_stream_is_read_by_a_blocking_thread() {
 }
 
 #[tokio::test]
-async fn calls_are_answered_as_they_finish() {
+async fn results_are_sent_as_calls_finish() {
     let upstream = Upstream::start().await;
     upstream.plan("ses_slow", [Reply::Hang]);
     upstream.plan("ses_fast", [Reply::resumed()]);
@@ -121,7 +121,7 @@ async fn it_ends_when_stdin_ends() {
 }
 
 #[tokio::test]
-async fn a_call_that_runs_when_stdin_ends_is_still_answered() {
+async fn a_call_that_runs_when_stdin_ends_still_gets_its_result() {
     let upstream = Upstream::always([Reply::new(503, &["retry-after: 1"], ""), Reply::resumed()]).await;
     let mut client = Client::of_api(&upstream.url, &[]).await;
     let id = client.send("tools/call", json!({"name": "resume_session", "arguments": {"session_id": "ses_1"}})).await;
@@ -162,7 +162,7 @@ async fn it_ends_on_a_signal_although_a_call_runs() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn it_ends_although_nobody_reads_its_answers() {
+async fn it_ends_although_the_client_does_not_read_stdout() {
     let endings = [Streams::Pipes, Streams::SocketPair].map(|streams| [(streams, "TERM"), (streams, "stdin")]);
     let ends = endings.into_iter().flatten().map(async |(streams, ending)| {
         let mut client = Client::connect(streams, &["--emulator"], &[]);
@@ -181,7 +181,7 @@ async fn it_ends_although_nobody_reads_its_answers() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_client_that_does_not_read_stderr_holds_nothing_up() {
+async fn a_client_that_does_not_read_stderr_delays_nothing() {
     let mut command = crate::program::program(["--emulator", "--log", "debug"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let unread = child.stderr.take().unwrap();
@@ -199,7 +199,7 @@ async fn a_client_that_does_not_read_stderr_holds_nothing_up() {
 }
 
 #[tokio::test]
-async fn without_a_key_it_starts_lists_its_tools_and_says_what_to_do() {
+async fn without_a_key_it_starts_lists_its_tools_and_says_how_to_set_one() {
     let mut client = Client::start(&[], &[]).await;
     assert_eq!(client.definition("resume_session").await["title"], "Resume a Verifa session");
     let result = client.resume(json!({"session_id": "ses_1"})).await;
@@ -208,7 +208,7 @@ async fn without_a_key_it_starts_lists_its_tools_and_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn protocol_faults_are_protocol_errors() {
+async fn protocol_violations_are_protocol_errors() {
     let mut client = Client::start(&["--emulator"], &[]).await;
     let unknown_tool = client.request("tools/call", json!({"name": "resume", "arguments": {}})).await;
     assert_eq!(unknown_tool["error"]["code"], -32602, "{unknown_tool}");

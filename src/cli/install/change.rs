@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
     sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::Duration,
@@ -12,132 +11,117 @@ use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
 use tempfile::TempPath;
 
-use crate::{
-    install::{Client, ClientCommand, ConfigFile, Plan, ServerName, current_entry},
-    verifa::Environment,
-};
+use crate::install::{ClientCommand, ConfigFile, InstallRequest, Plan, current_entry};
 
-pub(super) struct Change<'a> {
-    pub(super) client: Client,
-    pub(super) name: &'a ServerName,
-    pub(super) executable: &'a str,
-    pub(super) uninstall: bool,
-    pub(super) existing: Option<Value>,
-}
+const KEPT: &str = "Fields and variables that you added to the old entry stay; comments in it are lost. ";
+const LOST: &str = "\nThis replaces the old entry: fields and variables that you added to it are lost.\n";
+const PRIVATE: &str = "The file will contain the key, so only you will be able to read it (mode 0600).\n";
+const RESTORE: &str = "the old entry may be gone; the backup named above has it";
+/// How long others may take before the user is told what is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-impl Change<'_> {
-    pub(super) fn entry_in(&self, file: &ConfigFile) -> anyhow::Result<Option<Value>> {
-        let program = self.client.spec().mechanism.command().unwrap_or_default();
-        let entry = || current_entry(self.client, self.name, file, self.executable);
-        Ok(patiently(&format!("`{program}` to end; Ctrl-C cancels"), entry)?)
-    }
-
-    /// What will be done.
-    pub(super) fn announcement(&self, plan: &Plan, file: &ConfigFile) -> String {
-        let (name, title, path) = (self.name, self.client.spec().title, file.path().display());
-        match plan {
-            Plan::Nothing if self.uninstall => format!("{title} has no entry \"{name}\" in {path}.\n"),
-            Plan::Nothing => format!("{title} already has this entry, \"{name}\" in {path}.\n"),
-            Plan::Edit { .. } if self.uninstall => {
-                format!("Remove the entry \"{name}\" from {path}. Everything else in it stays as it is.\n")
-            }
-            Plan::Edit { shown, .. } if file.text().is_none() => format!("Create {path}:\n\n{shown}\n"),
-            Plan::Edit { shown, make_private, .. } => {
-                let replaced = match &self.existing {
-                    Some(_) => "Of the old entry, fields and variables of your own stay; comments do not. ",
-                    None => "",
-                };
-                let private = match make_private {
-                    true => "The file will contain the key, so only you will be able to read it (mode 0600).\n",
-                    false => "",
-                };
-                format!("Change {path}:\n\n{shown}\n{replaced}Everything else in it stays as it is.\n{private}")
-            }
-            Plan::Run(commands) => {
-                let commands: String = commands.iter().map(|command| format!("  {command}\n")).collect();
-                let replaced = match &self.existing {
-                    Some(_) if !self.uninstall => {
-                        "\nThis replaces the old entry; fields and variables that you added to it are lost.\n"
-                    }
-                    _ => "",
-                };
-                format!("Run:\n\n{commands}{replaced}")
-            }
-            Plan::Manual(text) => text.clone(),
+/// What will be done.
+pub(super) fn announcement(request: &InstallRequest, plan: &Plan) -> String {
+    let (name, title, path) = (&request.name, request.client.spec().title, request.file.path.display());
+    let replaces = request.existing.is_some();
+    match plan {
+        Plan::Nothing if request.is_uninstall() => format!("{title} has no entry \"{name}\" in {path}.\n"),
+        Plan::Nothing => format!("{title} already has this entry, \"{name}\" in {path}.\n"),
+        Plan::Edit { .. } if request.is_uninstall() => {
+            format!("Remove the entry \"{name}\" from {path}. Everything else in the file stays as it is.\n")
         }
-    }
-
-    pub(super) fn make(&self, plan: &Plan, file: &ConfigFile) -> anyhow::Result<()> {
-        match plan {
-            Plan::Nothing | Plan::Manual(_) => return Ok(()),
-            Plan::Edit { text, make_private, .. } => {
-                let _lock = lock(file)?;
-                let backup = file.back_up()?;
-                file.replace(text, *make_private)?;
-                keep(file, backup)?;
-            }
-            Plan::Run(commands) => {
-                let _lock = lock(file)?;
-                self.run(commands, file.reread()?)?;
-            }
+        Plan::Edit { shown, .. } if request.file.text.is_none() => format!("Create {path}:\n\n{shown}\n"),
+        Plan::Edit { shown, make_private, .. } => {
+            let (kept, private) = (if replaces { KEPT } else { "" }, if *make_private { PRIVATE } else { "" });
+            format!("Change {path}:\n\n{shown}\n{kept}Everything else in the file stays as it is.\n{private}")
         }
-        let (name, spec) = (self.name, self.client.spec());
-        tell(&match self.uninstall {
-            true => format!("\"{name}\" was removed from {}. A server that runs ends with the client.", spec.title),
-            false => format!("\"{name}\" was added to {}. {}", spec.title, spec.next_step),
-        });
-        Ok(())
-    }
-
-    fn run(&self, commands: &[ClientCommand], file: ConfigFile) -> anyhow::Result<()> {
-        // Clients write much else into these files while they run.
-        if self.entry_in(&file)? != self.existing {
-            return Err(file.changed().into());
+        Plan::Run(commands) => {
+            let commands: String = commands.iter().map(|command| format!("  {command}\n")).collect();
+            format!("Run:\n\n{commands}{}", if replaces && !request.is_uninstall() { LOST } else { "" })
         }
-        let mut backup = file.back_up()?;
-        // Between two commands the entry is only in the backup, and Ctrl-C may end this program there.
-        let kept = if commands.len() > 1 { keep(&file, backup.take())? } else { None };
-        let result = commands.iter().try_for_each(run_one);
-        let now = file.reread()?;
-        if now != file {
-            keep(&file, backup)?;
-        }
-        let is_there = self.entry_in(&now).with_context(|| format!("{} is not as expected", now.path().display()));
-        let (name, path) = (self.name, now.path().display());
-        match (result, is_there.map(|entry| entry.is_some()), kept) {
-            (Err(error), Ok(false), Some(backup)) => Err(error.context(format!(
-                "the old entry \"{name}\" was removed and no new one was added; to restore it, copy it from {}",
-                backup.display()
-            ))),
-            (Err(error), ..) | (Ok(()), Err(error), _) => Err(error),
-            (Ok(()), Ok(true), _) if self.uninstall => {
-                bail!("the command succeeded, but \"{name}\" is still in {path}")
-            }
-            (Ok(()), Ok(false), _) if !self.uninstall => {
-                bail!("the command succeeded, but \"{name}\" is not in {path}; it may keep its configuration elsewhere")
-            }
-            (Ok(()), Ok(_), _) => Ok(()),
-        }
+        Plan::Manual(text) => text.clone(),
     }
 }
 
-fn lock(file: &ConfigFile) -> anyhow::Result<impl Drop> {
-    let path = file.path().display();
-    Ok(patiently(&format!("another `verifa-mcp install` that changes {path}"), || file.lock())?)
-}
-
-/// Keeps the backup and says where it is.
-fn keep(file: &ConfigFile, backup: Option<TempPath>) -> anyhow::Result<Option<PathBuf>> {
-    let backup = backup.map(TempPath::keep).transpose()?;
-    if let Some(backup) = &backup {
-        tell(&format!("Backup: {}", backup.display()));
-        let holds_key =
-            |text: &str| [Environment::Sandbox, Environment::Live].iter().any(|it| text.contains(it.key_prefix()));
-        if file.text().is_some_and(holds_key) {
-            tell("The backup contains a key in plain text; delete it when you no longer need it.");
+pub(super) fn make(request: &InstallRequest, plan: &Plan) -> anyhow::Result<()> {
+    let (name, file, spec) = (&request.name, &request.file, request.client.spec());
+    let lock = || {
+        let path = file.path.display();
+        patiently(format!("another `verifa-mcp install` that changes {path}"), || file.lock())
+    };
+    match plan {
+        Plan::Nothing | Plan::Manual(_) => return Ok(()),
+        Plan::Edit { text, make_private, .. } => {
+            let _lock = lock()?;
+            let backup = file.back_up()?;
+            file.replace(text, *make_private)?;
+            keep(file, backup)?;
+        }
+        Plan::Run(commands) => {
+            let _lock = lock()?;
+            run(request, commands, &file.reread()?)?;
         }
     }
-    Ok(backup)
+    tell(&if request.is_uninstall() {
+        format!("\"{name}\" was removed from {}. A server that runs ends with the client.", spec.title)
+    } else {
+        format!("\"{name}\" was added to {}. {}", spec.title, spec.next_step)
+    });
+    Ok(())
+}
+
+fn run(request: &InstallRequest, commands: &[ClientCommand], file: &ConfigFile) -> anyhow::Result<()> {
+    // Clients write much else into these files while they run.
+    if find_entry(request, file)? != request.existing {
+        return Err(file.changed().into());
+    }
+    let mut backup = file.back_up()?;
+    // Between two commands the entry is only in the backup, and Ctrl-C may end this program there.
+    let is_replaced = commands.len() > 1;
+    if is_replaced {
+        keep(file, backup.take())?;
+    }
+    let result = commands.iter().try_for_each(run_one);
+    let now = file.reread();
+    if now.as_ref().ok() != Some(file) {
+        keep(file, backup)?;
+    }
+    result.map_err(|error| if is_replaced { error.context(RESTORE) } else { error })?;
+    let now = now?;
+    let (name, path) = (&request.name, now.path.display());
+    let entry = find_entry(request, &now).with_context(|| format!("{path} is not as expected"))?;
+    if entry.is_some() == request.is_uninstall() {
+        let there = if request.is_uninstall() { "still" } else { "not" };
+        bail!(
+            "the command succeeded, but \"{name}\" is {there} in {path}; the client may keep its configuration elsewhere"
+        );
+    }
+    Ok(())
+}
+
+/// The client's entry of this name.
+pub(super) fn find_entry(request: &InstallRequest, file: &ConfigFile) -> anyhow::Result<Option<Value>> {
+    let program = request.client.spec().mechanism.command().unwrap_or_default();
+    let entry = || current_entry(request.client, &request.name, file, &request.executable);
+    Ok(patiently(format!("`{program}` to end; Ctrl-C cancels"), entry)?)
+}
+
+fn run_one(command: &ClientCommand) -> anyhow::Result<()> {
+    let program = command.program;
+    let status = patiently(format!("`{program}` to end; Ctrl-C cancels"), || command.run())
+        .map_err(|error| anyhow!("`{program}` cannot be run ({}); run the above yourself", error.kind()))?;
+    if status.success() { Ok(()) } else { bail!("`{program}` ended with {status}; its error message is above") }
+}
+
+/// Keeps the backup, if there is one, and says where it is.
+fn keep(file: &ConfigFile, backup: Option<TempPath>) -> anyhow::Result<()> {
+    let Some(backup) = backup.map(TempPath::keep).transpose()? else { return Ok(()) };
+    tell(&format!("Backup: {}", backup.display()));
+    let holds_key = |text: &String| text.contains("vk_sandbox_") || text.contains("vk_live_");
+    if file.text.as_ref().is_some_and(holds_key) {
+        tell("The backup contains a key in plain text; delete it when you no longer need it.");
+    }
+    Ok(())
 }
 
 /// If no one reads the output any more, the change is made anyway.
@@ -145,27 +129,13 @@ fn tell(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
-fn run_one(command: &ClientCommand) -> anyhow::Result<()> {
-    let program = command.program;
-    let status = patiently(&format!("`{program}` to end; Ctrl-C cancels"), || command.run())
-        .map_err(|error| anyhow!("`{program}` cannot be run ({}); run the above yourself", error.kind()))?;
-    if status.success() { Ok(()) } else { bail!("`{program}` ended with {status}; its error message is above") }
-}
-
-/// How long others may take without a word.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Does what can take as long as others like, and then says what it waits for.
-fn patiently<T>(what: &str, act: impl FnOnce() -> T) -> T {
-    let (done, waiting) = mpsc::channel::<()>();
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            if waiting.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-                let _ = writeln!(io::stderr(), "Waiting for {what}.");
-            }
-        });
-        let result = act();
-        drop(done);
-        result
-    })
+/// Does what others can delay, and after a while says what it waits for.
+fn patiently<T>(what: String, act: impl FnOnce() -> T) -> T {
+    let (_done, waiting) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        if waiting.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            let _ = writeln!(io::stderr(), "Waiting for {what}.");
+        }
+    });
+    act()
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::{Config, Settings},
-    install::{API_KEY, Entry, KeySource, Platform, ServerName, launch},
+    install::{API_KEY, Entry, KeySource, Platform, ServerName, is_in_npx_cache, launch},
     private_file,
     verifa::Environment,
 };
@@ -26,6 +26,10 @@ say where the server gets the key from:
   --emulator           from nowhere: try it against the emulator, without an account
   --plaintext-key      from the client's configuration, into which the key in VERIFA_API_KEY is written in plain text";
 
+const NPX: &str = "\
+Note: this program runs from npx's cache, which npx may empty, so the entry starts npx. After `npm install --global
+verifa-mcp`, `verifa-mcp install` writes an entry that starts the program itself.";
+
 pub(super) fn entry(
     flags: &Install,
     settings: &Settings,
@@ -37,6 +41,9 @@ pub(super) fn entry(
     let variable = |name: &str| if name == API_KEY && !flags.plaintext_key { None } else { env::var_os(name) };
     let config = Config::read(&checked, settings.emulator, variable)?;
 
+    if is_in_npx_cache(executable) {
+        writeln!(io::stderr(), "{NPX}")?;
+    }
     let mut variables = settings.for_a_client(|name| env::var(name).ok());
     for (variable, value) in &mut variables {
         if PATHS.contains(variable) {

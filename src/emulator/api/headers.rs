@@ -1,4 +1,4 @@
-//! What the headers of a call say: who calls, and how the answer is to look.
+//! Reads the headers of a request: the caller, and the format of the response.
 //!
 //! Nothing here may log a key.
 
@@ -7,12 +7,12 @@ use std::str::FromStr;
 use axum::http::{HeaderMap, StatusCode};
 
 use crate::emulator::{
-    answer::Refusal,
     assumptions::{BAD_REQUEST_CODE, MALFORMED_HEADER, ORGANIZATION_INFLECTION, RETIRED_VERSION, UNAUTHORIZED_CODE},
+    response::ApiError,
 };
 use crate::verifa::{ApiVersion, Environment, IdempotencyKey, InvalidText, KeyInflection, wire};
 
-/// The one key that is refused although it looks like a key.
+/// The one key that is rejected although it looks valid.
 const REVOKED_KEY: &str = "vk_sandbox_revoked";
 
 #[derive(Clone, Copy)]
@@ -21,9 +21,9 @@ pub(super) struct Caller<'a> {
     pub(super) environment: Environment,
 }
 
-pub(super) fn identify(headers: &HeaderMap) -> Result<Caller<'_>, Refusal> {
-    let refused = |detail| Refusal::new(StatusCode::UNAUTHORIZED, UNAUTHORIZED_CODE, detail);
-    let api_key = headers.get(wire::API_KEY).ok_or_else(|| refused("The X-API-Key header is missing."))?;
+pub(super) fn identify(headers: &HeaderMap) -> Result<Caller<'_>, ApiError> {
+    let error = |detail| ApiError::new(StatusCode::UNAUTHORIZED, UNAUTHORIZED_CODE, detail);
+    let api_key = headers.get(wire::API_KEY).ok_or_else(|| error("The X-API-Key header is missing."))?;
     let api_key = api_key.to_str().ok().filter(|key| *key != REVOKED_KEY);
     api_key
         .and_then(|api_key| {
@@ -32,12 +32,12 @@ pub(super) fn identify(headers: &HeaderMap) -> Result<Caller<'_>, Refusal> {
                 .find(|environment| api_key.starts_with(environment.key_prefix()))?;
             Some(Caller { api_key, environment })
         })
-        .ok_or_else(|| refused("The API key is invalid or has been revoked."))
+        .ok_or_else(|| error("The API key is invalid or has been revoked."))
 }
 
-pub(super) fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(super) fn check_version(headers: &HeaderMap) -> Result<(), ApiError> {
     match optional::<ApiVersion>(headers, wire::VERIFA_VERSION, ApiVersion::ALLOWED)? {
-        Some(version) if version.as_str() == RETIRED_VERSION => Err(Refusal::new(
+        Some(version) if version.as_str() == RETIRED_VERSION => Err(ApiError::new(
             StatusCode::BAD_REQUEST,
             BAD_REQUEST_CODE,
             format!("API version {RETIRED_VERSION} has been retired. Please upgrade to 2026-01-01 or later."),
@@ -46,12 +46,12 @@ pub(super) fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-pub(super) fn inflection(headers: &HeaderMap) -> Result<KeyInflection, Refusal> {
+pub(super) fn inflection(headers: &HeaderMap) -> Result<KeyInflection, ApiError> {
     let inflection = optional(headers, wire::KEY_INFLECTION, KeyInflection::ALLOWED)?;
     Ok(inflection.unwrap_or(ORGANIZATION_INFLECTION))
 }
 
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Refusal> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
     optional(headers, wire::IDEMPOTENCY_KEY, IdempotencyKey::ALLOWED)
 }
 
@@ -59,10 +59,10 @@ fn optional<T: FromStr<Err = InvalidText>>(
     headers: &HeaderMap,
     name: &str,
     allowed: &str,
-) -> Result<Option<T>, Refusal> {
+) -> Result<Option<T>, ApiError> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     let value = value.to_str().ok().and_then(|text| text.parse().ok());
     let malformed =
-        || Refusal::new(MALFORMED_HEADER, BAD_REQUEST_CODE, format!("The {name} header must be {allowed}."));
+        || ApiError::new(MALFORMED_HEADER, BAD_REQUEST_CODE, format!("The {name} header must be {allowed}."));
     value.map(Some).ok_or_else(malformed)
 }

@@ -1,6 +1,6 @@
-//! The endpoints that make a capture link: resume, and one-time links.
+//! The endpoints that create a capture link: resume, and one-time links.
 //!
-//! The links come from `sessions`; here they get their URL, their picture and Verifa's words.
+//! The links come from `sessions`; here they get their URL, their QR code and their error responses.
 
 use axum::http::StatusCode;
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -8,28 +8,32 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Call, invalid_fields, session_not_found};
+use super::{ApiRequest, invalid_fields, session_not_found};
 use crate::{
     emulator::{
-        answer::{Answer, Refusal},
         assumptions::{
-            BAD_REQUEST_CODE, INVALID_STATE_CODE, MALFORMED_BODY, NOT_IN_THIS_STATE, ONE_TIME_LINK_ID_PREFIX,
-            ONE_TIME_LINK_MADE, ONE_TIME_LINK_MINUTES, ONE_TIME_LINK_STATUS, RESUMED, UNAVAILABLE_CODE,
+            BAD_REQUEST_CODE, INVALID_STATE_CODE, MALFORMED_BODY, NOT_IN_THIS_STATE, ONE_TIME_LINK_CREATED,
+            ONE_TIME_LINK_ID_PREFIX, ONE_TIME_LINK_MINUTES, ONE_TIME_LINK_STATUS, RESUMED, UNAVAILABLE_CODE,
             default_one_time_lifetime, field_error,
         },
-        session::Refused,
+        response::{ApiError, ApiResponse},
+        session::LinkError,
         sessions::{Purpose, Sessions},
     },
     qr,
     verifa::wire,
 };
 
-pub(super) fn resume(sessions: &mut Sessions, call: &Call<'_>, session_id: &str) -> Result<Answer, Refusal> {
-    let lifetime = call.service.link_lifetime;
+pub(super) fn resume(
+    sessions: &mut Sessions,
+    request: &ApiRequest<'_>,
+    session_id: &str,
+) -> Result<ApiResponse, ApiError> {
+    let lifetime = request.service.link_lifetime;
     let link = sessions
-        .make_link(Purpose::Resume, session_id, call.caller.environment, lifetime, call.now)
-        .map_err(|refused| refusal(refused, "be resumed"))?;
-    let capture_url = call.service.capture_url(&link.token);
+        .create_link(Purpose::Resume, session_id, request.caller.environment, lifetime, request.now)
+        .map_err(|error| api_error(error, "be resumed"))?;
+    let capture_url = request.service.capture_url(&link.token);
     let body = json!({
         "id": session_id,
         "status": link.state.as_str(),
@@ -37,22 +41,22 @@ pub(super) fn resume(sessions: &mut Sessions, call: &Call<'_>, session_id: &str)
         "expires_at": link.expires_at.to_string(),
         "qr_code_data_url": qr_code_data_url(&capture_url, link.has_qr_code),
     });
-    Ok(Answer::new(RESUMED, body))
+    Ok(ApiResponse::new(RESUMED, body))
 }
 
 pub(super) fn one_time(
     sessions: &mut Sessions,
-    call: &Call<'_>,
+    request: &ApiRequest<'_>,
     session_id: &str,
     minutes: Option<i64>,
-) -> Result<Answer, Refusal> {
-    let default = || default_one_time_lifetime(call.service.link_lifetime);
+) -> Result<ApiResponse, ApiError> {
+    let default = || default_one_time_lifetime(request.service.link_lifetime);
     let lifetime = minutes.map_or_else(default, SignedDuration::from_mins);
     let link = sessions
-        .make_link(Purpose::OneTimeLink, session_id, call.caller.environment, lifetime, call.now)
-        .map_err(|refused| refusal(refused, "have a one-time link"))?;
-    let capture_url = call.service.capture_url(&link.token);
-    let created_at = Timestamp::from_second(call.now.as_second()).unwrap_or(call.now);
+        .create_link(Purpose::OneTimeLink, session_id, request.caller.environment, lifetime, request.now)
+        .map_err(|error| api_error(error, "have a one-time link"))?;
+    let capture_url = request.service.capture_url(&link.token);
+    let created_at = Timestamp::from_second(request.now.as_second()).unwrap_or(request.now);
     let body = json!({
         "id": format!("{ONE_TIME_LINK_ID_PREFIX}{}", Uuid::new_v4().simple()),
         "session_id": session_id,
@@ -62,19 +66,19 @@ pub(super) fn one_time(
         "created_at": created_at.to_string(),
         "qr_code_data_url": qr_code_data_url(&capture_url, link.has_qr_code),
     });
-    Ok(Answer::new(ONE_TIME_LINK_MADE, body))
+    Ok(ApiResponse::new(ONE_TIME_LINK_CREATED, body))
 }
 
 /// The lifetime that a body asks for. No body, null and an object without the field ask for none.
-pub(super) fn expires_in_minutes(body: &[u8]) -> Result<Option<i64>, Refusal> {
+pub(super) fn expires_in_minutes(body: &[u8]) -> Result<Option<i64>, ApiError> {
     if body.is_empty() {
         return Ok(None);
     }
-    let malformed = |_| Refusal::new(MALFORMED_BODY, BAD_REQUEST_CODE, "The body is not valid JSON.");
+    let malformed = |_| ApiError::new(MALFORMED_BODY, BAD_REQUEST_CODE, "The body is not valid JSON.");
     let minutes = match serde_json::from_slice(body).map_err(malformed)? {
         Value::Null => return Ok(None),
         Value::Object(mut fields) => fields.remove(wire::EXPIRES_IN_MINUTES).unwrap_or_default(),
-        _ => return Err(Refusal::new(MALFORMED_BODY, BAD_REQUEST_CODE, "The body must be a JSON object.")),
+        _ => return Err(ApiError::new(MALFORMED_BODY, BAD_REQUEST_CODE, "The body must be a JSON object.")),
     };
     if minutes.is_null() {
         return Ok(None);
@@ -92,19 +96,19 @@ fn qr_code_data_url(capture_url: &str, wanted: bool) -> Option<String> {
     Some(format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png)))
 }
 
-fn refusal(refused: Refused, what: &str) -> Refusal {
-    let in_this_state = |why: String| Refusal::new(NOT_IN_THIS_STATE, INVALID_STATE_CODE, why);
-    match refused {
-        Refused::NotFound => session_not_found(),
-        Refused::Redacted => in_this_state(format!("The session's data has been redacted. It cannot {what}.")),
-        Refused::State(state) => {
+fn api_error(error: LinkError, what: &str) -> ApiError {
+    let in_this_state = |why: String| ApiError::new(NOT_IN_THIS_STATE, INVALID_STATE_CODE, why);
+    match error {
+        LinkError::NotFound => session_not_found(),
+        LinkError::Redacted => in_this_state(format!("The session's data has been redacted. It cannot {what}.")),
+        LinkError::State(state) => {
             in_this_state(format!("The session's status is {}. It cannot {what}.", state.as_str()))
         }
-        Refused::RateLimited => {
-            Refusal::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests.").retry_after(1)
+        LinkError::RateLimited => {
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests.").retry_after(1)
         }
-        Refused::Unavailable => {
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE_CODE, "The service is temporarily unavailable.")
+        LinkError::Unavailable => {
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE_CODE, "The service is temporarily unavailable.")
         }
     }
 }

@@ -1,37 +1,38 @@
-//! The endpoints that look sessions up: one by its id, many page by page. They change nothing.
+//! The endpoints that look up sessions: one by its id, many page by page. They change nothing.
 //!
-//! The session object has every documented field, those that are nobody else's business included, as at Verifa.
+//! The session object has every documented field, including personal data, as at Verifa.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use strum::VariantNames;
 use url::form_urlencoded;
 
-use super::{Call, invalid_fields, session_not_found};
+use super::{ApiRequest, invalid_fields, session_not_found};
 use crate::{
     emulator::{
-        answer::{Answer, Refusal},
         assumptions::{MIN_LIST_LIMIT, field_error},
+        response::{ApiError, ApiResponse},
         session::{Session, State},
         sessions::{Listing, Sessions},
     },
     verifa::{Environment, wire},
 };
 
-pub(super) fn get(sessions: &Sessions, call: &Call<'_>, session_id: &str) -> Result<Answer, Refusal> {
-    let session = sessions.get(session_id, call.caller.environment).ok_or_else(session_not_found)?;
-    Ok(Answer::new(StatusCode::OK, object(sessions, call, session)))
+pub(super) fn get(sessions: &Sessions, request: &ApiRequest<'_>, session_id: &str) -> Result<ApiResponse, ApiError> {
+    let session = sessions.get(session_id, request.caller.environment).ok_or_else(session_not_found)?;
+    Ok(ApiResponse::new(StatusCode::OK, object(sessions, request, session)))
 }
 
 /// The items are whole session objects; Verifa does not document them.
-pub(super) fn list(sessions: &Sessions, call: &Call<'_>) -> Result<Answer, Refusal> {
-    let listing = listing(call.query).map_err(invalid_fields)?;
-    let (page, total) = sessions.list(call.caller.environment, &listing);
-    let items: Vec<_> = page.into_iter().map(|session| object(sessions, call, session)).collect();
+pub(super) fn list(sessions: &Sessions, request: &ApiRequest<'_>) -> Result<ApiResponse, ApiError> {
+    let listing = listing(request.query).map_err(invalid_fields)?;
+    let (page, total) = sessions.list(request.caller.environment, &listing);
+    let items: Vec<_> = page.into_iter().map(|session| object(sessions, request, session)).collect();
     let pagination = json!({ "total": total, "limit": listing.limit, "offset": listing.offset });
-    Ok(Answer::new(StatusCode::OK, json!({ "data": items, "pagination": pagination })))
+    Ok(ApiResponse::new(StatusCode::OK, json!({ "data": items, "pagination": pagination })))
 }
 
-fn object(sessions: &Sessions, call: &Call<'_>, session: &Session) -> Value {
+fn object(sessions: &Sessions, request: &ApiRequest<'_>, session: &Session) -> Value {
     let profile = &session.profile;
     json!({
         "id": session.id,
@@ -46,10 +47,10 @@ fn object(sessions: &Sessions, call: &Call<'_>, session: &Session) -> Value {
         "checks": profile.checks,
         "workflow_id": profile.workflow_id,
         "document_type": profile.document_type,
-        "retention_status": profile.retention.as_str(),
+        "retention_status": <&str>::from(profile.retention),
         "processing_attempts": profile.processing_attempts,
         "consent_ip": profile.consent_ip,
-        "capture_url": sessions.live_token(session, call.now).map(|token| call.service.capture_url(token)),
+        "capture_url": sessions.valid_token(session, request.now).map(|token| request.service.capture_url(token)),
         "token_expires_at": session.token_expires_at.map(|expires_at| expires_at.to_string()),
         "case_id": profile.case.as_ref().map(|(id, _)| id),
         "case_status": profile.case.as_ref().map(|(_, status)| status),
@@ -66,7 +67,7 @@ fn listing(query: &str) -> Result<Listing, Vec<Value>> {
         match name.as_ref() {
             "status" => match value.parse::<State>() {
                 Ok(state) => listing.state = Some(state),
-                Err(_) => refuse(&format!("must be one of {}", State::ALL.map(State::as_str).join(", "))),
+                Err(_) => refuse(&format!("must be one of {}", State::VARIANTS.join(", "))),
             },
             "q" => listing.query = Some(value.into_owned()),
             "limit" => match value.parse() {
@@ -88,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_is_read_and_what_is_left_out_has_its_default() {
+    fn a_query_is_read_with_defaults_for_what_is_missing() {
         let read = |state, query: Option<&str>, limit, offset| {
             Ok(Listing { state, query: query.map(str::to_owned), limit, offset })
         };
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bad_field_of_a_query_is_named() {
+    fn every_invalid_field_of_a_query_is_named() {
         for (query, fields) in [
             ("limit=0", vec!["limit"]),
             ("limit=101", vec!["limit"]),

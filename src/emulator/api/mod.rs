@@ -1,7 +1,7 @@
-//! The endpoints below `/api/v1`: which is asked for, and what was answered before.
+//! The endpoints below `/api/v1`: dispatch, and replay of kept responses.
 //!
-//! A call is handled under one lock and without waiting, so calls happen one after another. Nothing here may log a key,
-//! a token or a link.
+//! A request is handled under one lock and without waiting, so requests are handled one after another. Nothing here may
+//! log a key, a token or a link.
 
 mod headers;
 mod links;
@@ -20,21 +20,21 @@ use serde_json::{Value, json};
 
 use self::headers::{Caller, check_version, idempotency_key, identify, inflection};
 use super::{
-    Service, World,
-    answer::{Answer, Refusal},
+    EmulatorState, Service,
     assumptions::{
         CALLS_PER_MINUTE, INVALID_FIELDS, INVALID_FIELDS_CODE, METHOD_NOT_ALLOWED_CODE, ORGANIZATION_INFLECTION, PLAN,
         TOO_LARGE_CODE, idempotency_scope, is_kept_for_replay, parameters,
     },
     idempotency::{Kept, Recall},
     rate_limits::{Allowance, WINDOW_SECONDS},
+    response::{ApiError, ApiResponse},
 };
 use crate::verifa::{IdempotencyKey, wire};
 
 /// The largest body that is read; no endpoint needs more than a line.
 pub(super) const BODY_LIMIT: usize = 16 * 1024;
 
-struct Call<'a> {
+struct ApiRequest<'a> {
     service: &'a Service,
     caller: Caller<'a>,
     method: &'a Method,
@@ -46,16 +46,16 @@ struct Call<'a> {
     now: Timestamp,
 }
 
-impl Call<'_> {
-    fn body(&self) -> Result<&[u8], Refusal> {
+impl ApiRequest<'_> {
+    fn body(&self) -> Result<&[u8], ApiError> {
         let detail = || format!("A body may have at most {BODY_LIMIT} bytes.");
-        let too_large = |_| Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE_CODE, detail());
+        let too_large = |_| ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE_CODE, detail());
         self.body.as_deref().map_err(too_large)
     }
 }
 
 /// The body is read whether or not the endpoint has one: a connection with an unread body cannot be used again.
-pub(super) async fn answer(
+pub(super) async fn respond(
     State(service): State<Arc<Service>>,
     method: Method,
     uri: Uri,
@@ -64,11 +64,11 @@ pub(super) async fn answer(
 ) -> Response {
     let now = Timestamp::now();
     let caller = identify(&headers);
-    let mut world = service.world();
-    world.sessions.pass_time(now);
-    let allowance = world.rate_limits.count(caller.as_ref().ok().map(|caller| caller.api_key), now);
-    let answer = caller
-        .map(|caller| Call {
+    let mut state = service.state();
+    state.sessions.expire_due(now);
+    let allowance = state.rate_limits.count(caller.as_ref().ok().map(|caller| caller.api_key), now);
+    let response = caller
+        .map(|caller| ApiRequest {
             service: &service,
             caller,
             method: &method,
@@ -79,64 +79,64 @@ pub(super) async fn answer(
             allowance,
             now,
         })
-        .and_then(|call| handle(&mut world, &call))
-        .unwrap_or_else(Answer::from);
-    drop(world);
-    answer.into_response(inflection(&headers).unwrap_or(ORGANIZATION_INFLECTION), allowance)
+        .and_then(|request| handle(&mut state, &request))
+        .unwrap_or_else(ApiResponse::from);
+    drop(state);
+    response.into_response(inflection(&headers).unwrap_or(ORGANIZATION_INFLECTION), allowance)
 }
 
-fn handle(world: &mut World, call: &Call<'_>) -> Result<Answer, Refusal> {
-    check_version(call.headers)?;
-    inflection(call.headers)?;
-    let idempotency_key = idempotency_key(call.headers)?;
+fn handle(state: &mut EmulatorState, request: &ApiRequest<'_>) -> Result<ApiResponse, ApiError> {
+    check_version(request.headers)?;
+    inflection(request.headers)?;
+    let idempotency_key = idempotency_key(request.headers)?;
 
-    let segments: Vec<_> = call.path.split('/').skip(1).collect();
+    let segments: Vec<_> = request.path.split('/').skip(1).collect();
     match segments.as_slice() {
         ["rate-limits"] => {
-            only(&Method::GET, call.method)?;
-            Ok(rate_limits(call))
+            only(&Method::GET, request.method)?;
+            Ok(rate_limits(request))
         }
         ["sessions"] => {
-            only(&Method::GET, call.method)?;
-            lookup::list(&world.sessions, call)
+            only(&Method::GET, request.method)?;
+            lookup::list(&state.sessions, request)
         }
         ["sessions", session_id] => {
-            only(&Method::GET, call.method)?;
-            lookup::get(&world.sessions, call, session_id)
+            only(&Method::GET, request.method)?;
+            lookup::get(&state.sessions, request, session_id)
         }
         ["sessions", session_id, "resume"] => {
-            only(&Method::POST, call.method)?;
-            once(world, call, idempotency_key, &Value::Null, |world| {
-                links::resume(&mut world.sessions, call, session_id)
+            only(&Method::POST, request.method)?;
+            once(state, request, idempotency_key, &Value::Null, |state| {
+                links::resume(&mut state.sessions, request, session_id)
             })
         }
         ["sessions", session_id, wire::GENERATE_ONE_TIME_LINK] => {
-            only(&Method::POST, call.method)?;
-            let minutes = links::expires_in_minutes(call.body()?)?;
+            only(&Method::POST, request.method)?;
+            let minutes = links::expires_in_minutes(request.body()?)?;
             let fields = json!({ wire::EXPIRES_IN_MINUTES: minutes });
-            once(world, call, idempotency_key, &fields, |world| {
-                links::one_time(&mut world.sessions, call, session_id, minutes)
+            once(state, request, idempotency_key, &fields, |state| {
+                links::one_time(&mut state.sessions, request, session_id, minutes)
             })
         }
-        _ => Err(Refusal::new(StatusCode::NOT_FOUND, "not_found", "The emulator has no such endpoint.")),
+        _ => Err(ApiError::new(StatusCode::NOT_FOUND, "not_found", "The emulator has no such endpoint.")),
     }
 }
 
 /// Does the work, unless it was done before under the same idempotency key.
 fn once(
-    world: &mut World,
-    call: &Call<'_>,
+    state: &mut EmulatorState,
+    request: &ApiRequest<'_>,
     idempotency_key: Option<IdempotencyKey>,
     fields: &Value,
-    work: impl FnOnce(&mut World) -> Result<Answer, Refusal>,
-) -> Result<Answer, Refusal> {
-    let Some(key) = idempotency_key else { return work(world) };
-    let key = idempotency_scope(call.caller.api_key, key.as_str());
-    let parameters = parameters(call.method, call.path, fields);
-    match world.idempotency.recall(&key, &parameters, call.now) {
-        Recall::Replay(Kept { status, body }) => return Ok(Answer::new(status, body)),
+    work: impl FnOnce(&mut EmulatorState) -> Result<ApiResponse, ApiError>,
+) -> Result<ApiResponse, ApiError> {
+    let Some(key) = idempotency_key else { return work(state) };
+    let key = idempotency_scope(request.caller.api_key, key.as_str());
+    let parameters = parameters(request.method, request.path, fields);
+    match state.idempotency.recall(&key, &parameters, request.now) {
+        Recall::Replay(Kept { status, body }) => return Ok(ApiResponse::new(status, body)),
         Recall::OtherParameters => {
-            return Err(Refusal::new(
+            return Err(ApiError::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 wire::IDEMPOTENCY_MISMATCH,
                 "This idempotency key was used with different parameters.",
@@ -144,41 +144,41 @@ fn once(
         }
         Recall::New => {}
     }
-    let answer = work(world)?;
-    if is_kept_for_replay(answer.status) {
-        let kept = Kept { status: answer.status, body: answer.body.clone() };
-        world.idempotency.keep(key, parameters, kept, call.now);
+    let response = work(state)?;
+    if is_kept_for_replay(response.status) {
+        let kept = Kept { status: response.status, body: response.body.clone() };
+        state.idempotency.keep(key, parameters, kept, request.now);
     }
-    Ok(answer)
+    Ok(response)
 }
 
-fn rate_limits(call: &Call<'_>) -> Answer {
+fn rate_limits(request: &ApiRequest<'_>) -> ApiResponse {
     let body = json!({
         "rate_limit": {
             "limit": CALLS_PER_MINUTE,
-            "remaining": call.allowance.remaining,
-            "reset_in_seconds": call.allowance.reset - call.now.as_second(),
+            "remaining": request.allowance.remaining,
+            "reset_in_seconds": request.allowance.reset - request.now.as_second(),
             "window_seconds": WINDOW_SECONDS,
         },
         "quotas": {},
         "plan": PLAN,
-        "environment": call.caller.environment.as_str(),
+        "environment": request.caller.environment.as_str(),
     });
-    Answer::new(StatusCode::OK, body)
+    ApiResponse::new(StatusCode::OK, body)
 }
 
-fn invalid_fields(errors: Vec<Value>) -> Refusal {
-    Refusal::new(INVALID_FIELDS, INVALID_FIELDS_CODE, errors)
+fn invalid_fields(errors: Vec<Value>) -> ApiError {
+    ApiError::new(INVALID_FIELDS, INVALID_FIELDS_CODE, errors)
 }
 
-fn session_not_found() -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, "not_found", "Session not found.")
+fn session_not_found() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", "Session not found.")
 }
 
-fn only(allowed: &Method, method: &Method) -> Result<(), Refusal> {
-    let refusal = || {
+fn only(allowed: &Method, method: &Method) -> Result<(), ApiError> {
+    let error = || {
         let detail = format!("This endpoint takes {allowed} only.");
-        Refusal::new(StatusCode::METHOD_NOT_ALLOWED, METHOD_NOT_ALLOWED_CODE, detail)
+        ApiError::new(StatusCode::METHOD_NOT_ALLOWED, METHOD_NOT_ALLOWED_CODE, detail)
     };
-    (method == allowed).then_some(()).ok_or_else(refusal)
+    (method == allowed).then_some(()).ok_or_else(error)
 }

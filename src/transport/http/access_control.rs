@@ -17,6 +17,8 @@ use crate::{
     untrusted::UntrustedText,
 };
 
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
 /// Checks that a request names one allowed host: of two, a proxy might have read the other one.
 pub(super) fn check_host(headers: &HeaderMap, uri: &Uri, allowed: &[AllowedHost]) -> Result<(), RequestRejection> {
     let mut hosts = values(headers, &HOST).chain(uri.authority().map(Authority::as_str)).peekable();
@@ -30,6 +32,13 @@ pub(super) fn check_origin(headers: &HeaderMap, allowed: &[AllowedOrigin]) -> Re
     let is_allowed = values(headers, &ORIGIN).count() <= 1
         && values(headers, &ORIGIN).all(|origin| allowed.iter().any(|allowed| allowed.matches(origin)));
     if is_allowed { Ok(()) } else { Err(RequestRejection::Origin(shown(headers, &ORIGIN))) }
+}
+
+/// Checks that a request without `Origin`, as browsers send it for an image or a link, is not from another site's page.
+pub(super) fn check_site(headers: &HeaderMap) -> Result<(), RequestRejection> {
+    let is_foreign = |site: &str| !matches!(site, "same-origin" | "same-site" | "none");
+    let is_rejected = !headers.contains_key(ORIGIN) && values(headers, &FETCH_SITE).any(is_foreign);
+    if is_rejected { Err(RequestRejection::CrossSite) } else { Ok(()) }
 }
 
 fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {

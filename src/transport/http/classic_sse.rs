@@ -13,7 +13,7 @@ use std::{
 use axum::{
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, FromRequest, Request},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response, Sse,
         sse::{Event, KeepAlive},
@@ -28,24 +28,20 @@ use rmcp::{
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::{
-    sync::{CancellationToken, DropGuard, PollSender},
-    task::TaskTracker,
-};
-use url::form_urlencoded;
+use tokio_util::sync::{CancellationToken, DropGuard, PollSender};
 
 use super::{
     HttpConfig, HttpState, MAX_BODY,
     auth::AuthError,
     error_response::{error_response, retryable_error},
-    limits::{CallPermit, CallerLimiter},
-    rejection::RequestRejection,
+    limits::{Limiter, Permit},
+    rejection::{RequestRejection, closing},
 };
 use crate::{
-    call::Caller,
+    call::{Caller, Identity},
     metrics::GaugeGuard,
     server::{RequestId, Server},
 };
@@ -54,6 +50,8 @@ use crate::{
 const BUFFERED_MESSAGES: usize = 16;
 /// The interval at which a silent stream shows that it is open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// The interval at which a stream's credentials are checked again.
+const AUTHENTICATION_INTERVAL: Duration = Duration::from_secs(2);
 /// Time for a client from opening a stream to its first message.
 const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -61,7 +59,7 @@ const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct StreamRegistry {
     server: Server,
     permits: Arc<Semaphore>,
-    per_caller: Arc<CallerLimiter>,
+    per_caller: Arc<Limiter<Identity>>,
     end: CancellationToken,
     streams: Mutex<HashMap<String, Stream>>,
 }
@@ -70,7 +68,7 @@ impl StreamRegistry {
     /// `end` ends all streams.
     pub(super) fn new(server: Server, config: &HttpConfig, end: CancellationToken) -> Self {
         let permits = Arc::new(Semaphore::new(config.max_streams));
-        let per_caller = CallerLimiter::new(Some(config.max_streams_per_caller), TaskTracker::new());
+        let per_caller = Limiter::new(Some(config.max_streams_per_caller));
         Self { server, permits, per_caller, end, streams: Mutex::default() }
     }
 
@@ -99,9 +97,9 @@ impl Stream {
 }
 
 /// `GET /sse`
-pub(super) fn open(state: &Arc<HttpState>, caller: Caller) -> Response {
+pub(super) fn open(state: &Arc<HttpState>, caller: Caller, headers: HeaderMap) -> Response {
     let registry = &state.streams;
-    let permits = (registry.permits.clone().try_acquire_owned(), registry.per_caller.try_acquire(&caller));
+    let permits = (registry.permits.clone().try_acquire_owned(), registry.per_caller.try_acquire(caller.identity()));
     let (Ok(permit), Ok(caller_permit)) = permits else {
         let text = "The limit of open streams, or of open streams per caller, is reached. Retry in some seconds, or use \
                     /mcp.";
@@ -113,11 +111,18 @@ pub(super) fn open(state: &Arc<HttpState>, caller: Caller) -> Response {
     let end = registry.end.child_token();
 
     let server = registry.server.for_caller(caller.clone());
-    registry.streams().insert(id.clone(), Stream { owner: caller, to_server, to_client: to_client.downgrade() });
+    registry
+        .streams()
+        .insert(id.clone(), Stream { owner: caller.clone(), to_server, to_client: to_client.downgrade() });
     let transport = (PollSender::new(to_client), ReceiverStream::new(from_client));
     tokio::spawn(serve(server, transport, end.clone()));
+    tokio::spawn({
+        let (state, end) = (state.clone(), end.clone());
+        async move { end.run_until_cancelled(end_when_not_allowed(&state, caller, headers, &end)).await }
+    });
 
-    let endpoint = Event::default().event("endpoint").data(format!("/messages?sessionId={id}"));
+    // Relative, so that it stays below the path prefix that a proxy may add.
+    let endpoint = Event::default().event("endpoint").data(format!("messages?sessionId={id}"));
     let guard = StreamGuard {
         state: state.clone(),
         id,
@@ -147,40 +152,56 @@ async fn serve(
     }
 }
 
+/// Ends a stream whose credentials are no longer valid, or no longer have all permissions that it was opened with.
+async fn end_when_not_allowed(state: &HttpState, opened: Caller, headers: HeaderMap, end: &CancellationToken) {
+    let is_allowed = |now: Caller| {
+        now.identity() == opened.identity() && opened.permissions.intersection(&now.permissions) == opened.permissions
+    };
+    loop {
+        sleep(AUTHENTICATION_INTERVAL).await;
+        if !state.config.auth.authenticate(&headers, None).await.is_ok_and(is_allowed) {
+            tracing::info!(
+                caller = opened.label(),
+                "a stream ended: its caller's permissions were revoked or narrowed"
+            );
+            return end.cancel();
+        }
+    }
+}
+
 /// `POST /messages`
 pub(super) async fn receive(
     state: &HttpState,
     caller: Caller,
+    session_id: Option<String>,
     mut request: Request<Incoming>,
-) -> Result<Response, RequestRejection> {
-    let query = request.uri().query().unwrap_or_default();
-    let id = form_urlencoded::parse(query.as_bytes()).find_map(|(name, value)| (name == "sessionId").then_some(value));
-    let stream = id.and_then(|id| state.streams.streams().get(id.as_ref()).cloned());
+) -> Response {
+    let stream = session_id.and_then(|id| state.streams.streams().get(&id).cloned());
     let request_id = request.extensions_mut().remove::<RequestId>();
     DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
     let body = match Bytes::from_request(request.map(Body::new), &()).await {
         Ok(body) => body,
-        Err(rejection) => return Ok(error_response(rejection.status(), &rejection.body_text())),
+        Err(rejection) => return closing(error_response(rejection.status(), &rejection.body_text())),
     };
     let Some(stream) = stream else {
-        return Ok(error_response(StatusCode::NOT_FOUND, "No such stream: open /sse again."));
+        return error_response(StatusCode::NOT_FOUND, "No such stream: open /sse again.");
     };
     if stream.owner.identity() != caller.identity() {
-        return Err(AuthError::OtherStream.into());
+        return AuthError::OtherStream.into_response();
     }
     let Ok(mut message) = serde_json::from_slice::<ClientJsonRpcMessage>(&body) else {
-        return Ok(error_response(StatusCode::BAD_REQUEST, "The body is not a JSON-RPC message of MCP."));
+        return error_response(StatusCode::BAD_REQUEST, "The body is not a JSON-RPC message of MCP.");
     };
     // Some clients give up the whole stream when one message is rejected, so messages wait instead. They wait for clients
     // that do not read their stream too, or the responses would fill the memory.
     if !stream.wait_for_capacity().await {
-        return Ok(ended());
+        return ended();
     }
     if let JsonRpcMessage::Request(request) = &mut message {
         let permit = state.calls.acquire(&caller).await;
         // A server that stops waits for the calls that it knows of by then.
         if state.stopping.is_cancelled() {
-            return Err(RequestRejection::Stopping);
+            return RequestRejection::Stopping.into_response();
         }
         let extensions = request.request.extensions_mut();
         // Held until the call has ended: it travels with the message.
@@ -193,8 +214,8 @@ pub(super) async fn receive(
         extensions.insert(Caller { permissions, ..caller });
     }
     match stream.to_server.send(message).await {
-        Ok(()) => Ok(StatusCode::ACCEPTED.into_response()),
-        Err(_) => Ok(ended()),
+        Ok(()) => StatusCode::ACCEPTED.into_response(),
+        Err(_) => ended(),
     }
 }
 
@@ -207,7 +228,7 @@ struct StreamGuard {
     state: Arc<HttpState>,
     id: String,
     _permit: OwnedSemaphorePermit,
-    _caller_permit: CallPermit,
+    _caller_permit: Permit<Identity>,
     _counted: GaugeGuard,
     _end: DropGuard,
 }

@@ -1,25 +1,30 @@
-//! Connections: how many are served concurrently, how long request headers may take, and how connections end.
+//! Connections: how many are served concurrently, how long a slow client is waited for, and how connections end.
 //!
 //! The requests that they carry are not looked at here.
 
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use axum::{http::Request, response::Response};
-use hyper::{body::Incoming, server::conn::http1::Builder};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::sleep,
 };
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::Service;
+use tower::{Service, ServiceExt};
+
+use super::{
+    connection_owner::{ConnectionOwner, ConnectionShare},
+    limits::Limiter,
+};
 
 /// Time for a client to send a request's headers, the pause since the last request included.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for a client to read some of what it is sent.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The pause after a connection could not be accepted, for example because all file descriptors are in use.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
@@ -27,14 +32,17 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub(super) struct Connections {
     permits: Arc<Semaphore>,
+    owners: Arc<Limiter<ConnectionOwner>>,
     stopping: CancellationToken,
     tracker: TaskTracker,
 }
 
 impl Connections {
-    /// Serves at most `max` connections concurrently; more wait in the system's queue.
-    pub(super) fn new(max: usize, stopping: CancellationToken) -> Self {
-        Self { permits: Arc::new(Semaphore::new(max)), stopping, tracker: TaskTracker::new() }
+    /// Serves at most `max` connections concurrently; more wait in the system's queue. One owner has at most
+    /// `max_per_owner` of them; more are closed.
+    pub(super) fn new(max: usize, max_per_owner: Option<usize>, stopping: CancellationToken) -> Self {
+        let (permits, owners) = (Arc::new(Semaphore::new(max)), Limiter::new(max_per_owner));
+        Self { permits, owners, stopping, tracker: TaskTracker::new() }
     }
 
     /// Accepts and serves until the task is aborted, so that clients that connect while the server stops are told so.
@@ -44,13 +52,18 @@ impl Connections {
     {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
+                    let owner = ConnectionOwner::peer(peer.ip());
+                    let Ok(share) = ConnectionShare::new(self.owners.clone(), owner) else {
+                        tracing::debug!("a connection was closed: its peer has as many as one may have");
+                        continue;
+                    };
                     // To be told that the server stops takes no permit.
                     let permit = tokio::select! {
                         permit = self.permits.clone().acquire_owned() => permit.ok(),
                         () = self.stopping.cancelled() => None,
                     };
-                    self.serve(stream, app.clone(), permit);
+                    self.serve(stream, app.clone(), permit, Arc::new(share));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -60,7 +73,7 @@ impl Connections {
         }
     }
 
-    fn serve<S>(&self, stream: TcpStream, app: S, permit: Option<OwnedSemaphorePermit>)
+    fn serve<S>(&self, stream: TcpStream, app: S, permit: Option<OwnedSemaphorePermit>, share: Arc<ConnectionShare>)
     where
         S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
     {
@@ -69,9 +82,15 @@ impl Connections {
         let serve = async move {
             // Small responses are sent at once, not together with later ones.
             let _ = stream.set_nodelay(true);
+            let mut stream = TimeoutWriter::new(stream);
+            stream.set_timeout(Some(WRITE_TIMEOUT));
             let mut builder = Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-            let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app)));
+            let app = service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(share.clone());
+                app.clone().oneshot(request)
+            });
+            let mut connection = pin!(builder.serve_connection(TokioIo::new(Box::pin(stream)), app));
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
                 () = stopping.cancelled(), if !is_late => {

@@ -7,12 +7,15 @@ mod access_control;
 mod access_log;
 pub(crate) mod auth;
 mod classic_sse;
+mod connection_owner;
 mod connections;
 mod error_response;
 mod health;
 mod limits;
+mod mcp;
+mod query;
 mod rejection;
-pub mod routes;
+pub(crate) mod routes;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -26,7 +29,10 @@ use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::{Layer, ServiceExt, service_fn};
 
-use self::{auth::Authenticator, classic_sse::StreamRegistry, connections::Connections, limits::CallerLimiter};
+use self::{
+    access_log::AccessLog, auth::Authenticator, classic_sse::StreamRegistry, connections::Connections,
+    limits::CallerLimiter,
+};
 use crate::{
     call::Permissions,
     hosts::{AllowedHost, AllowedOrigin},
@@ -71,6 +77,12 @@ impl HttpConfig {
     fn has_metrics_beside_mcp(&self) -> bool {
         self.metrics_listen.is_none() && self.listen.iter().all(|address| address.ip().is_loopback())
     }
+
+    /// Without authentication there is only one caller, on this computer.
+    fn max_connections_per_owner(&self) -> Option<usize> {
+        let is_open = matches!(self.auth, Authenticator::None(_));
+        (!is_open).then(|| (self.max_connections / 4).max(1))
+    }
 }
 
 /// A server that has bound its ports. It responds once it is served.
@@ -86,9 +98,10 @@ pub(crate) struct HttpServer {
 struct HttpState {
     config: HttpConfig,
     mcp: StreamableHttpService<Server, NeverSessionManager>,
-    calls: Arc<CallerLimiter>,
+    calls: CallerLimiter,
     streams: StreamRegistry,
     metrics: Metrics,
+    access_log: Arc<AccessLog>,
     stopping: CancellationToken,
 }
 
@@ -125,6 +138,7 @@ impl HttpServer {
             calls: CallerLimiter::new(self.config.max_calls_per_caller, running.clone()),
             streams: StreamRegistry::new(server, &self.config, end_streams.clone()),
             config: self.config,
+            access_log: AccessLog::new(metrics.clone()),
             metrics,
             stopping: stopping.clone(),
         });
@@ -144,14 +158,15 @@ impl HttpServer {
             }
         });
 
-        let connections = Connections::new(state.config.max_connections, stopping.clone());
+        let max_connections = state.config.max_connections;
+        let connections = Connections::new(max_connections, state.config.max_connections_per_owner(), stopping.clone());
         let mut accepting: Vec<_> = self
             .listeners
             .into_iter()
             .map(|listener| tokio::spawn(connections.clone().accept(listener, main.clone())))
             .collect();
         if let Some(listener) = self.metrics_listener {
-            let connections = Connections::new(MAX_METRICS_CONNECTIONS, stopping.clone());
+            let connections = Connections::new(MAX_METRICS_CONNECTIONS, None, stopping.clone());
             accepting.push(tokio::spawn(connections.accept(listener, service(routes::of_metrics_listener()))));
         }
 
@@ -174,6 +189,7 @@ impl HttpServer {
         }
         cut.cancel();
         accepting.iter().for_each(JoinHandle::abort);
+        state.access_log.finish();
     }
 }
 

@@ -5,7 +5,6 @@
 use std::{convert::Infallible, sync::Arc};
 
 use axum::{
-    body::Body,
     http::{HeaderName, HeaderValue, Method, Request, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -14,18 +13,19 @@ use tokio::time::timeout;
 
 use super::{
     HttpConfig, HttpState,
-    access_control::{check_host, check_origin},
+    access_control::{check_host, check_origin, check_site},
     access_log::{AccessLine, REQUEST_ID, request_id},
-    auth::{AuthError, oauth::WELL_KNOWN},
+    auth::oauth::WELL_KNOWN,
     classic_sse,
+    connection_owner::ConnectionShare,
     error_response::error_response,
     health,
-    rejection::RequestRejection,
+    limits::CallPermit,
+    mcp,
+    query::{MESSAGE_PARAMETERS, PARAMETERS, Query},
+    rejection::{RequestRejection, closing},
 };
-use crate::{
-    call::Caller,
-    server::{MissingScope, RequestId},
-};
+use crate::{call::Caller, server::RequestId};
 
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -37,13 +37,14 @@ const POST: &[Method] = &[Method::POST];
 /// The routes of the main listeners. `/mcp`, which nearly every request is for, is first.
 const ROUTES: [Route; 8] = [
     Route::closed("/mcp", POST, CallerHandler::Mcp),
+    // Pasted URLs and load balancers add the slash; a redirect would lose the `Authorization` header.
+    Route::closed("/mcp/", POST, CallerHandler::Mcp),
     Route::closed("/sse", GET, CallerHandler::OpenStream),
     Route::closed("/messages", POST, CallerHandler::ReceiveMessage),
     Route::probe("/healthz", GET_HEAD, PublicHandler::Alive),
     Route::probe("/readyz", GET_HEAD, PublicHandler::Ready),
     Route::public("/metrics", GET_HEAD, PublicHandler::Metrics),
-    Route::open("/.well-known/oauth-protected-resource", GET_HEAD_OPTIONS, PublicHandler::OAuthMetadata),
-    Route::open("/.well-known/oauth-protected-resource/mcp", GET_HEAD_OPTIONS, PublicHandler::OAuthMetadata),
+    Route::open(WELL_KNOWN, GET_HEAD_OPTIONS, PublicHandler::OAuthMetadata),
 ];
 
 /// The routes of a listener for metrics alone, which scrapers reach under any name.
@@ -88,6 +89,15 @@ enum PublicHandler {
     OAuthMetadata,
 }
 
+impl CallerHandler {
+    fn parameters(self) -> &'static [&'static str] {
+        match self {
+            Self::Mcp | Self::OpenStream => &PARAMETERS,
+            Self::ReceiveMessage => &MESSAGE_PARAMETERS,
+        }
+    }
+}
+
 impl Route {
     const fn closed(path: &'static str, methods: &'static [Method], handler: CallerHandler) -> Self {
         Self { path, methods, access: Access::Caller(handler) }
@@ -115,13 +125,11 @@ impl Route {
     }
 }
 
-/// The route of a path, with or without a slash at its end: users paste both, and a redirect would lose `Authorization`.
 fn find<'a>(routes: &'a [Route], path: &str, config: &HttpConfig) -> Option<&'a Route> {
-    let path = path.strip_suffix('/').unwrap_or(path);
-    let has_path = |route: &&Route| route.path == path;
-    // The metadata's address depends on the public URL's path.
+    // The addresses of the metadata depend on the public URL's path.
     let is_metadata = || config.auth.oauth().is_some_and(|oauth| oauth.is_metadata_path(path));
-    routes.iter().find(has_path).or_else(|| routes.iter().find(|route| is_metadata() && route.path == WELL_KNOWN))
+    let found = routes.iter().find(|route| route.path == path);
+    found.or_else(|| routes.iter().find(|route| route.path == WELL_KNOWN && is_metadata()))
 }
 
 /// Whether web pages of every origin may send a request.
@@ -130,7 +138,7 @@ pub(super) fn is_open(routes: &[Route], path: &str, config: &HttpConfig) -> bool
 }
 
 /// Path, methods and publicness of every route, for the test that walks the table.
-pub fn all() -> impl Iterator<Item = (&'static str, &'static [Method], bool)> {
+pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static [Method], bool)> {
     let is_public = |route: &Route| !matches!(route.access, Access::Caller(_));
     ROUTES.iter().map(move |route| (route.path, route.methods, is_public(route)))
 }
@@ -143,18 +151,28 @@ pub(super) fn of_metrics_listener() -> Arc<[Route]> {
     METRICS_ROUTES.into()
 }
 
+/// A request that its route lets through, with what its handler needs.
+enum Admitted {
+    Public(PublicHandler),
+    Mcp(Caller, CallPermit),
+    OpenStream(Caller),
+    ReceiveMessage(Caller, Option<String>),
+}
+
 /// Handles a request: finds its route, checks its access, lets the route's handler respond, and logs it.
 pub(super) async fn handle(
     state: Arc<HttpState>,
     routes: Arc<[Route]>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let route = find(&routes, request.uri().path(), &state.config);
     let id = request_id(request.headers());
-    let mut line = AccessLine::new(&state.metrics, request.method(), route.map_or("other", |route| route.path), &id);
-    let mut response = match respond(&state, route, request, &mut line).await {
-        Ok(response) => response,
-        Err(rejection) => rejection.into_response(),
+    let path = route.map_or("other", |route| route.path);
+    let mut line = AccessLine::new(&state.access_log, request.method(), path, &id);
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let mut response = match admit(&state, route, &request, &mut line).await {
+        Ok(admitted) => respond(&state, admitted, request).await,
+        Err(rejection) => rejection.respond_to(request).await,
     };
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -165,14 +183,13 @@ pub(super) async fn handle(
     Ok(response)
 }
 
-async fn respond(
-    state: &Arc<HttpState>,
+async fn admit(
+    state: &HttpState,
     route: Option<&Route>,
-    mut request: Request<Incoming>,
+    request: &Request<Incoming>,
     line: &mut AccessLine<'_>,
-) -> Result<Response, RequestRejection> {
-    let config = &state.config;
-    let headers = request.headers();
+) -> Result<Admitted, RequestRejection> {
+    let (config, headers) = (&state.config, request.headers());
     if !route.is_some_and(|route| matches!(route.access, Access::Probe(_))) {
         if state.stopping.is_cancelled() {
             return Err(RequestRejection::Stopping);
@@ -190,61 +207,60 @@ async fn respond(
     match route.access {
         Access::Public(handler) | Access::Open(handler) | Access::Probe(handler) => {
             check_method()?;
-            Ok(match handler {
-                PublicHandler::Alive => health::alive(),
-                PublicHandler::Ready => health::ready(state.stopping.is_cancelled(), config.auth.is_ready()),
-                PublicHandler::Metrics => health::metrics(&state.metrics),
-                PublicHandler::OAuthMetadata => match config.auth.oauth() {
-                    Some(oauth) => oauth.metadata(request.method()),
-                    None => return Err(RequestRejection::NotFound),
-                },
-            })
+            Ok(Admitted::Public(handler))
         }
         Access::Caller(handler) => {
-            let caller = config.auth.authenticate(headers, request.uri().query(), &config.permissions).await?;
+            check_site(headers)?;
+            let mut caller = config.auth.authenticate(headers, request.uri().query()).await?;
+            line.caller = caller.label().map(str::to_owned);
+            if let Some(share) = request.extensions().get::<Arc<ConnectionShare>>() {
+                share.assign_to(&caller)?;
+            }
             // Only now: clients discover with a GET of /mcp how to authenticate.
             check_method()?;
-            line.caller = caller.label().map(str::to_owned);
-            request.extensions_mut().insert(RequestId(line.request_id.to_owned()));
+            let query = Query::parse(request.uri().query().unwrap_or_default(), handler.parameters())?;
+            caller.limit_to(config.permissions.intersection(&query.permissions));
+            Ok(match handler {
+                CallerHandler::Mcp => {
+                    let permit = state.calls.try_acquire(&caller)?;
+                    Admitted::Mcp(caller, permit)
+                }
+                CallerHandler::OpenStream => Admitted::OpenStream(caller),
+                CallerHandler::ReceiveMessage => Admitted::ReceiveMessage(caller, query.session_id),
+            })
+        }
+    }
+}
+
+async fn respond(state: &Arc<HttpState>, admitted: Admitted, request: Request<Incoming>) -> Response {
+    let time = state.config.request_timeout;
+    match admitted {
+        Admitted::Public(PublicHandler::Alive) => health::alive(),
+        Admitted::Public(PublicHandler::Ready) => {
+            health::ready(state.stopping.is_cancelled(), state.config.auth.is_ready())
+        }
+        Admitted::Public(PublicHandler::Metrics) => health::metrics(&state.metrics),
+        Admitted::Public(PublicHandler::OAuthMetadata) => match state.config.auth.oauth() {
+            Some(oauth) => oauth.metadata(request.method()),
+            None => RequestRejection::NotFound.into_response(),
+        },
+        Admitted::Mcp(caller, permit) => {
             // Boxed: the future is large, and would be moved around in one piece with others.
-            let handled = Box::pin(handle_for(state, handler, caller, request));
-            timeout(config.request_timeout, handled).await.unwrap_or_else(|_| Ok(too_late(handler)))
+            let handled = Box::pin(mcp::respond(state, caller, permit, request));
+            let text = "No response in time. What was requested may still have been done. Retry.";
+            timeout(time, handled).await.unwrap_or_else(|_| too_late(text))
+        }
+        Admitted::OpenStream(caller) => classic_sse::open(state, caller, request.into_parts().0.headers),
+        Admitted::ReceiveMessage(caller, session_id) => {
+            let handled = Box::pin(classic_sse::receive(state, caller, session_id, request));
+            let text =
+                "This message was not accepted: your stream is not read, or too many of your calls run. Send it again.";
+            timeout(time, handled).await.unwrap_or_else(|_| too_late(text))
         }
     }
 }
 
-async fn handle_for(
-    state: &Arc<HttpState>,
-    handler: CallerHandler,
-    caller: Caller,
-    mut request: Request<Incoming>,
-) -> Result<Response, RequestRejection> {
-    match handler {
-        CallerHandler::Mcp => {
-            // Held until the call has ended: it travels with the request.
-            let permit = state.calls.try_acquire(&caller)?;
-            request.extensions_mut().insert(Arc::new(permit));
-            let missing_scope = MissingScope::default();
-            request.extensions_mut().insert(missing_scope.clone());
-            request.extensions_mut().insert(caller.clone());
-            let response = state.mcp.handle(request).await.map(Body::new);
-            // In JSON mode no part of a response is sent before the call has ended.
-            match (state.config.auth.oauth(), missing_scope.tool()) {
-                (Some(oauth), Some(tool)) => Err(AuthError::from(oauth.insufficient_scope(&caller, tool)).into()),
-                _ => Ok(response),
-            }
-        }
-        CallerHandler::OpenStream => Ok(classic_sse::open(state, caller)),
-        CallerHandler::ReceiveMessage => classic_sse::receive(state, caller, request).await,
-    }
-}
-
-fn too_late(handler: CallerHandler) -> Response {
-    let text = match handler {
-        CallerHandler::Mcp => "No response in time. What was requested may still have been done. Retry.",
-        CallerHandler::OpenStream | CallerHandler::ReceiveMessage => {
-            "This message was not accepted: your stream is not read, or too many of your calls run. Send it again."
-        }
-    };
-    error_response(StatusCode::REQUEST_TIMEOUT, text)
+fn too_late(text: &str) -> Response {
+    // The body may not have been read.
+    closing(error_response(StatusCode::GATEWAY_TIMEOUT, text))
 }

@@ -65,7 +65,7 @@ async fn a_replaced_entry_keeps_the_users_fields_only_in_a_file_that_is_edited()
     let mut merged = json!({"VERIFA_MCP_READ_ONLY": "true", "HTTPS_PROXY": "http://SECRET"});
     merged.as_object_mut().unwrap().extend(new.as_object().unwrap().clone());
     for (client, file, env, timeout, said) in [
-        ("cursor", CURSOR, &merged, json!(7), "fields and variables of your own stay"),
+        ("cursor", CURSOR, &merged, json!(7), "Fields and variables that you added to the old entry stay"),
         ("claude-code", ".claude.json", &new, json!(null), "fields and variables that you added to it are lost"),
     ] {
         home.write(file, &old);

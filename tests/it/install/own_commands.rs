@@ -179,10 +179,10 @@ async fn the_backup_is_named_if_claude_removes_the_old_entry_and_rejects_the_new
     let output = home.install(&["claude-code", "--emulator", "--yes"], &[]).await;
     assert_eq!(output.status.code(), Some(1));
     let said = stderr(&output);
-    assert!(said.contains("was removed and no new one was added; to restore it, copy it from "), "{said}");
+    assert!(said.contains("the old entry may be gone; the backup named above has it"), "{said}");
     assert!(said.contains("`claude` ended with exit status: 4"), "{said}");
     let [backup] = &home.backups_of(".claude.json")[..] else { panic!("one backup") };
-    assert!(said.contains(backup.to_str().unwrap()));
+    assert!(stdout(&output).contains(&format!("\nBackup: {}\n", backup.display())), "{}", stdout(&output));
     assert_eq!(fs::read_to_string(backup).unwrap(), before);
     assert!(!said.contains("SECRET") && !stdout(&output).contains("SECRET"));
 }
@@ -219,6 +219,18 @@ async fn a_user_who_cancels_between_two_commands_knows_where_the_backup_is() {
     let [backup] = &home.backups_of(".claude.json")[..] else { panic!("one backup") };
     assert!(stdout(&output).contains(&format!("\nBackup: {}\n", backup.display())), "{}", stdout(&output));
     assert_eq!(fs::read_to_string(backup).unwrap(), old);
+}
+
+#[tokio::test]
+async fn a_file_that_a_command_makes_unreadable_has_a_backup() {
+    let home = Home::new();
+    home.write(CODEX_FILE, "# mine\n");
+    home.command("codex", &CODEX.replace("command = \"verifa-mcp\"", "\\377"));
+    let output = home.install(&["codex", "--emulator", "--yes"], &[]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("config.toml cannot be read (not UTF-8 text)"), "{}", stderr(&output));
+    assert!(stdout(&output).contains("\nBackup: "), "{}", stdout(&output));
+    assert_eq!(fs::read_to_string(&home.backups_of(CODEX_FILE)[0]).unwrap(), "# mine\n");
 }
 
 #[tokio::test]

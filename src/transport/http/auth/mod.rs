@@ -1,12 +1,11 @@
 //! Authentication: reads a request's credentials and returns its caller, or why it has none.
 //!
-//! Nothing is kept between requests, and a configured key is never lent to a caller who brings none. Error texts are for
+//! It keeps nothing between requests, and a configured key is never lent to a caller who brings none. Error texts are for
 //! the person who configures the client; they never repeat credentials. `api_key`, `token` and `oauth` are the modes that
-//! read credentials, `query` is what a client's URL may narrow.
+//! read credentials.
 
 mod api_key;
 pub(crate) mod oauth;
-mod query;
 mod token;
 
 use axum::{
@@ -18,10 +17,9 @@ use axum::{
 };
 
 use self::oauth::{OAuth, OAuthRejection};
-pub(super) use self::query::QueryError;
 use super::error_response::{error_response, retryable_error};
 use crate::{
-    call::{Caller, Permissions},
+    call::Caller,
     tokens::Tokens,
     verifa::{ApiKey, InvalidApiKey, wire},
 };
@@ -65,26 +63,13 @@ pub(crate) enum Authenticator {
 }
 
 impl Authenticator {
-    /// The caller of a request, with the permissions that `allowed` and the query leave.
-    pub(super) async fn authenticate(
-        &self,
-        headers: &HeaderMap,
-        query: Option<&str>,
-        allowed: &Permissions,
-    ) -> Result<Caller, AuthError> {
-        let mut caller = match self {
-            Self::None(caller) => caller.clone(),
-            Self::ApiKey => api_key::authenticate(credentials(headers)?)?,
-            Self::Token(tokens, key) => token::authenticate(tokens, key, credentials(headers)?)?,
-            Self::OAuth(oauth, key) => oauth.authenticate(headers, query, key).await?,
-        };
-        let requested = query::permissions(query.unwrap_or_default())?;
-        let allowed = allowed.intersection(&requested);
-        caller.permissions = caller.permissions.intersection(&allowed);
-        if let Some(token) = &mut caller.access_token {
-            token.with_every_scope = allowed;
+    pub(super) async fn authenticate(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Caller, AuthError> {
+        match self {
+            Self::None(caller) => Ok(caller.clone()),
+            Self::ApiKey => api_key::authenticate(credentials(headers)?),
+            Self::Token(tokens, key) => token::authenticate(tokens, key, credentials(headers)?),
+            Self::OAuth(oauth, key) => Ok(oauth.authenticate(headers, query, key).await?),
         }
-        Ok(caller)
     }
 
     pub(crate) fn oauth(&self) -> Option<&OAuth> {
@@ -144,15 +129,12 @@ pub(super) enum AuthError {
     #[error("This stream was opened with other credentials. Send each message with those of its stream.")]
     OtherStream,
     #[error(transparent)]
-    Query(#[from] QueryError),
-    #[error(transparent)]
     OAuth(#[from] OAuthRejection),
 }
 
 impl AuthError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Query(_) => StatusCode::BAD_REQUEST,
             Self::MissingKey
             | Self::Ambiguous
             | Self::InvalidKey(_)

@@ -98,9 +98,10 @@ impl OAuth {
         metadata::respond(method, &self.metadata)
     }
 
-    /// Whether a path is that of the metadata, by the public URL's path.
+    /// Whether the metadata is at a path: with the public URL's path as RFC 9728 has it, or without it.
     pub(in super::super) fn is_metadata_path(&self, path: &str) -> bool {
-        path.strip_prefix(WELL_KNOWN) == Some(self.settings.public_url.path())
+        let path = path.strip_suffix('/').unwrap_or(path).strip_prefix(WELL_KNOWN);
+        path.is_some_and(|path| path.is_empty() || path == self.settings.public_url.path())
     }
 
     /// The caller to whom a token was issued, whose calls are made with `key`.

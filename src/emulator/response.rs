@@ -1,6 +1,6 @@
-//! An answer of the API, from its parts to an HTTP response: casing, error body, rate-limit headers.
+//! Responses of the API: casing, error body, rate-limit headers.
 //!
-//! Bodies are written in snake case everywhere else; here alone they get the casing that was asked for.
+//! Bodies are in snake case everywhere else; only here they get the requested casing.
 
 use axum::{
     body::Body,
@@ -15,13 +15,13 @@ use serde_json::{Value, json};
 use super::{assumptions::CALLS_PER_MINUTE, rate_limits::Allowance};
 use crate::verifa::{KeyInflection, wire};
 
-pub(super) struct Answer {
+pub(super) struct ApiResponse {
     pub(super) status: StatusCode,
     pub(super) body: Value,
     retry_after: Option<u32>,
 }
 
-impl Answer {
+impl ApiResponse {
     pub(super) fn new(status: StatusCode, body: Value) -> Self {
         Self { status, body, retry_after: None }
     }
@@ -39,15 +39,15 @@ impl Answer {
     }
 }
 
-/// An error, with the documented body.
-pub(super) struct Refusal {
+/// An error with the documented body.
+pub(super) struct ApiError {
     status: StatusCode,
     code: &'static str,
     detail: Value,
     retry_after: Option<u32>,
 }
 
-impl Refusal {
+impl ApiError {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<Value>) -> Self {
         Self { status, code, detail: detail.into(), retry_after: None }
     }
@@ -61,14 +61,14 @@ impl Refusal {
     }
 }
 
-impl From<Refusal> for Answer {
-    fn from(refusal: Refusal) -> Self {
-        Self { status: refusal.status, body: refusal.body(), retry_after: refusal.retry_after }
+impl From<ApiError> for ApiResponse {
+    fn from(error: ApiError) -> Self {
+        Self { status: error.status, body: error.body(), retry_after: error.retry_after }
     }
 }
 
-/// For refusals outside of the API, where nobody asks for a casing.
-impl IntoResponse for Refusal {
+/// For errors outside of the API, where no casing can be requested.
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         json_response(self.status, self.body())
     }
