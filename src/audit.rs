@@ -63,6 +63,9 @@ struct StartLine<'a> {
     issuer: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<&'a str>,
+    /// The client's trace that the call belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
     key: &'a str,
     environment: &'static str,
     emulator: bool,
@@ -112,6 +115,7 @@ impl AuditLog {
             caller: context.caller.name.as_deref(),
             issuer: token.map(|token| token.issuer.as_str()),
             client: token.and_then(|token| token.client.as_deref()),
+            trace_id: context.arrival.trace_id.map(|id| id.to_string()),
             key: context.key.fingerprint(),
             environment: context.environment().as_str(),
             emulator: context.emulated,

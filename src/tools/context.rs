@@ -2,7 +2,7 @@
 //!
 //! An idempotency key or version that the agent chose takes precedence. Nothing is sent here.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::collections::BTreeMap;
 
 use rmcp::model::JsonObject;
 use serde_json::json;
@@ -13,7 +13,7 @@ use super::{
     arguments::{Arguments, KEY_INFLECTION, VERIFA_VERSION, idempotency_key},
 };
 use crate::{
-    call::{ApiVersionSource, CallContext, Caller, IdempotencyKeySource, ToolSpec},
+    call::{ApiVersionSource, Arrival, CallContext, Caller, IdempotencyKeySource, ToolSpec},
     verifa::{ApiKey, Endpoint, IdempotencyKey, KeyInflection, RequestHeaders},
 };
 
@@ -30,7 +30,7 @@ pub(super) fn context<'a, T: Tool>(
     key: &'a ApiKey,
     caller: &'a Caller,
     settings: &ToolSettings,
-    started: Instant,
+    arrival: Arrival,
 ) -> CallContext<'a> {
     let chosen_key = arguments.get(&idempotency_key("")).map(|key| of_caller(key, caller));
     let chosen_version = arguments.get(&VERIFA_VERSION);
@@ -55,7 +55,7 @@ pub(super) fn context<'a, T: Tool>(
         caller,
         key,
         emulated: settings.emulated,
-        started,
+        arrival,
         session_id: endpoint.session_id().cloned(),
         headers,
         idempotency_key_source,

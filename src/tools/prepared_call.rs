@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     audit::AuditLog,
-    call::{CallContext, Caller, IdempotencyKeySource},
+    call::{Arrival, CallContext, Caller, IdempotencyKeySource},
     metrics::Metrics,
     verifa::{ApiKey, ApiResponse, Client, Endpoint, Error, Failure, IdempotencyKey, OnRetry, Retry, SessionId},
 };
@@ -89,9 +89,9 @@ pub(crate) fn prepare<'a, T: Tool<Output: Into<R>>, R: 'static>(
     given: JsonObject,
     state: &'a ServerState,
     caller: &'a Caller,
-    started: Instant,
+    arrival: Arrival,
 ) -> Result<Prepared<'a, R>, NotSent> {
-    let prepared = read::<T, R>(given, state, caller, started);
+    let prepared = read::<T, R>(given, state, caller, arrival);
     prepared.inspect_err(|why| match why {
         NotSent::NoApiKey => tracing::warn!(%why, "nothing sent"),
         _ => tracing::info!(%why, "nothing sent"),
@@ -102,7 +102,7 @@ fn read<'a, T: Tool<Output: Into<R>>, R: 'static>(
     given: JsonObject,
     state: &'a ServerState,
     caller: &'a Caller,
-    started: Instant,
+    arrival: Arrival,
 ) -> Result<Prepared<'a, R>, NotSent> {
     if caller.lacks_scope_for(T::SPEC) {
         return Err(NotSent::MissingScope(T::SPEC.toolset.oauth_scope()));
@@ -117,7 +117,7 @@ fn read<'a, T: Tool<Output: Into<R>>, R: 'static>(
     let endpoint = T::endpoint(&arguments).ok_or_else(|| NotSent::InvalidArguments(Vec::new()))?;
     Span::current().record("session_id", endpoint.session_id().map(SessionId::as_str));
     let key = key.ok_or(NotSent::NoApiKey)?;
-    let context = context::<T>(&arguments, &endpoint, key, caller, &state.settings, started);
+    let context = context::<T>(&arguments, &endpoint, key, caller, &state.settings, arrival);
     let call = Box::new(TypedCall::<T> { state, endpoint, context });
     Ok(match subject {
         None => Prepared::Ready(ReadyCall(call)),

@@ -43,5 +43,6 @@ mod stdio;
 mod tls;
 mod tokens;
 mod tool;
+mod trace_id;
 mod upstream;
 mod write_budget;
