@@ -3,6 +3,7 @@
 //! [`crate::config`] decides what a setting means. Only a command's result goes to stdout.
 
 mod check;
+mod check_url;
 mod emulator;
 mod flags;
 mod generated;
@@ -99,9 +100,10 @@ impl Cli {
             Command::Resume(flags) => {
                 process::run_once(settings, async |config| resume::run(&flags, &with_emulator(config).await?).await)
             }
-            Command::Check(flags) => {
-                process::run_once(settings, async |config| check::run(&flags, with_emulator(config).await?).await)
-            }
+            Command::Check(flags) => process::run_once(settings, async |config| match &flags.url {
+                Some(url) => check_url::run(&flags, url, config).await,
+                None => check::run(&flags, with_emulator(config).await?).await,
+            }),
             Command::Emulator(flags) => {
                 let settings = Settings { emulator: true, ..settings.clone() };
                 process::serve(&settings, async |_| emulator::run(&flags).await)

@@ -2,7 +2,7 @@
 //!
 //! Values stay text here; [`Config`](super::Config) parses them, so that all errors are reported at once.
 
-use clap::Args;
+use clap::{Args, FromArgMatches};
 
 // A doc comment would become the help text of the command.
 #[derive(Debug, Args)]
@@ -134,6 +134,18 @@ pub(crate) struct Settings {
     pub(crate) log_format: Option<String>,
 }
 
+impl HttpSettings {
+    /// The settings in the environment alone, for a command without these flags.
+    pub(crate) fn from_environment() -> Result<Self, clap::Error> {
+        let command = Self::augment_args(clap::Command::new(env!("CARGO_PKG_NAME")));
+        Self::from_arg_matches(&command.try_get_matches_from([env!("CARGO_PKG_NAME")])?)
+    }
+
+    pub(crate) fn names_oauth(&self) -> bool {
+        self.auth.as_deref().is_some_and(|mode| mode.trim() == "oauth")
+    }
+}
+
 impl Settings {
     /// The settings that are set, with their variables, for a client that starts the server. `variable` looks up those
     /// that have no flag. The key is not included.
@@ -167,8 +179,6 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
-    use clap::FromArgMatches;
-
     use super::*;
 
     #[test]

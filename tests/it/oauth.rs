@@ -2,6 +2,7 @@
 
 mod access;
 mod authorization_server;
+mod check;
 mod faults;
 mod settings;
 mod tokens;

@@ -4,14 +4,14 @@
 //! their address), or `introspection` asks about it. `claims` and `scopes` are what it grants. `metadata` says where clients get a token,
 //! `rejection` and `invalid_token` why one is not accepted. Nothing of a token is ever logged or sent to Verifa.
 
-mod claims;
+pub(crate) mod claims;
 mod discovery;
-mod document;
+pub(crate) mod document;
 mod introspection;
-mod invalid_token;
+pub(crate) mod invalid_token;
 mod json;
-mod jwk;
-mod jwt;
+pub(crate) mod jwk;
+pub(crate) mod jwt;
 mod key_cache;
 mod metadata;
 mod rejection;
@@ -41,7 +41,7 @@ use crate::{
 };
 
 /// Where the metadata of a resource is, followed by the resource's path.
-pub(in super::super) const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
+pub(crate) const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 /// What access tokens are verified and challenged with.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl OAuth {
     }
 
     /// Whether tokens can be verified.
-    pub(in super::super) fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.verifier.is_ready()
     }
 

@@ -14,30 +14,30 @@ const MAX_SUBJECT_LENGTH: usize = 255;
 
 /// What a token must say.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Expected<'a> {
-    pub(super) issuer: &'a str,
-    pub(super) audiences: &'a [String],
+pub(crate) struct Expected<'a> {
+    pub(crate) issuer: &'a str,
+    pub(crate) audiences: &'a [String],
     /// In seconds: how far clocks may differ.
-    pub(super) leeway: f64,
+    pub(crate) leeway: f64,
 }
 
 /// What a valid token says of its caller.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Grant {
-    pub(super) subject: String,
-    pub(super) client: Option<String>,
-    pub(super) expires: f64,
+pub(crate) struct Grant {
+    pub(crate) subject: String,
+    pub(crate) client: Option<String>,
+    pub(crate) expires: f64,
     /// `None` without any scope, as in an ID token.
-    pub(super) scopes: Option<Vec<String>>,
+    pub(crate) scopes: Option<Vec<String>>,
     /// Whether it is certainly an access token, even without scopes.
-    pub(super) is_access_token: bool,
+    pub(crate) is_access_token: bool,
 }
 
 /// Every claim is kept as it came, so that `null` and a wrong type are not taken for absent.
 #[derive(Deserialize)]
-pub(super) struct Claims {
+pub(crate) struct Claims {
     #[serde(default, deserialize_with = "present")]
-    pub(super) iss: Option<Value>,
+    pub(crate) iss: Option<Value>,
     #[serde(default, deserialize_with = "present")]
     aud: Option<Value>,
     #[serde(default, deserialize_with = "present")]
@@ -77,7 +77,7 @@ pub(super) struct Claims {
 }
 
 /// Checks the claims of a JWT.
-pub(super) fn check(
+pub(crate) fn check(
     payload: &[u8],
     is_access_token: bool,
     expected: &Expected<'_>,
@@ -92,7 +92,7 @@ pub(super) fn check(
 
 impl Claims {
     /// Everything but the issuer, which an introspection response need not have.
-    pub(super) fn grant(self, is_access_token: bool, expected: &Expected<'_>, now: f64) -> Result<Grant, InvalidToken> {
+    pub(crate) fn grant(self, is_access_token: bool, expected: &Expected<'_>, now: f64) -> Result<Grant, InvalidToken> {
         let is_ours = |audience: &str| expected.audiences.iter().any(|ours| ours == audience);
         if !strings(self.aud).ok_or(InvalidToken::Audience)?.iter().any(|audience| is_ours(audience)) {
             return Err(InvalidToken::Audience);

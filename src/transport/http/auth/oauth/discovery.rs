@@ -10,7 +10,7 @@ use crate::http_client::HttpClient;
 
 /// What this server needs of the metadata.
 #[derive(Debug, Deserialize)]
-pub(super) struct Metadata {
+pub(crate) struct Metadata {
     issuer: Option<String>,
     jwks_uri: Option<String>,
     introspection_endpoint: Option<String>,
@@ -18,7 +18,7 @@ pub(super) struct Metadata {
 
 /// Why an authorization server cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ServerError {
+pub(crate) enum ServerError {
     /// It may be usable later.
     #[error("{0}")]
     Unavailable(String),
@@ -27,7 +27,7 @@ pub(super) enum ServerError {
     Unusable(String),
 }
 
-pub(super) async fn discover(client: &HttpClient, issuer: &Issuer) -> Result<Metadata, ServerError> {
+pub(crate) async fn discover(client: &HttpClient, issuer: &Issuer) -> Result<Metadata, ServerError> {
     let mut failures = Vec::new();
     for address in issuer.metadata_urls() {
         let Ok(url) = address.parse() else { continue };
@@ -61,11 +61,11 @@ impl Metadata {
         )))
     }
 
-    pub(super) fn jwks_url(&self, issuer: &Issuer) -> Result<Url, ServerError> {
+    pub(crate) fn jwks_url(&self, issuer: &Issuer) -> Result<Url, ServerError> {
         endpoint(issuer, "jwks_uri", self.jwks_uri.as_deref())
     }
 
-    pub(super) fn introspection_url(&self, issuer: &Issuer) -> Result<Url, ServerError> {
+    pub(crate) fn introspection_url(&self, issuer: &Issuer) -> Result<Url, ServerError> {
         endpoint(issuer, "introspection_endpoint", self.introspection_endpoint.as_deref())
     }
 }

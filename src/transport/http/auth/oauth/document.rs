@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use reqwest::{
-    Request, Response, StatusCode,
-    header::{ACCEPT, CACHE_CONTROL, HeaderValue},
+    Request, StatusCode,
+    header::{ACCEPT, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue},
 };
 use url::Url;
 
@@ -16,19 +16,19 @@ use crate::{
 };
 
 /// The largest document, in bytes.
-pub(super) const MAX_DOCUMENT: usize = 64 * 1024;
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const MAX_DOCUMENT: usize = 64 * 1024;
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
-pub(super) struct Document {
-    pub(super) status: StatusCode,
-    pub(super) max_age: Option<Duration>,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Document {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum DocumentError {
+pub(crate) enum DocumentError {
     #[error(transparent)]
     Connection(#[from] Error),
     #[error("the response is larger than 64 KiB")]
@@ -36,17 +36,17 @@ pub(super) enum DocumentError {
 }
 
 /// A client for an authorization server.
-pub(super) fn client(url: &Url, extra_authorities: Vec<reqwest::Certificate>) -> HttpClient {
+pub(crate) fn client(url: &Url, extra_authorities: Vec<reqwest::Certificate>) -> HttpClient {
     HttpClient::new(HttpClientSettings { base_url: url, extra_authorities, connect_timeout: CONNECT_TIMEOUT })
 }
 
-pub(super) async fn get(client: &HttpClient, url: Url) -> Result<Document, DocumentError> {
+pub(crate) async fn get(client: &HttpClient, url: Url) -> Result<Document, DocumentError> {
     let mut request = Request::new(reqwest::Method::GET, url);
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
     send(client, request, TIMEOUT).await
 }
 
-pub(super) async fn send(
+pub(crate) async fn send(
     client: &HttpClient,
     mut request: Request,
     limit: Duration,
@@ -61,11 +61,18 @@ pub(super) async fn send(
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Document { status: response.status(), max_age: max_age(&response), body })
+    let headers = std::mem::take(response.headers_mut());
+    Ok(Document { status: response.status(), headers, body })
 }
 
-fn max_age(response: &Response) -> Option<Duration> {
-    let directives = response.headers().get(CACHE_CONTROL)?.to_str().ok()?;
-    let seconds = directives.split(',').find_map(|directive| directive.trim().strip_prefix("max-age="))?;
-    seconds.parse().ok().map(Duration::from_secs)
+impl Document {
+    pub(crate) fn header(&self, name: HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    pub(crate) fn max_age(&self) -> Option<Duration> {
+        let directives = self.header(CACHE_CONTROL)?;
+        let seconds = directives.split(',').find_map(|directive| directive.trim().strip_prefix("max-age="))?;
+        seconds.parse().ok().map(Duration::from_secs)
+    }
 }

@@ -58,7 +58,7 @@ pub(crate) enum InvalidToken {
 
 impl InvalidToken {
     /// What was expected, and what to do.
-    pub(super) fn advice(self, expected: &Expected<'_>) -> String {
+    pub(crate) fn advice(self, expected: &Expected<'_>) -> String {
         let audiences = || expected.audiences.join(" or ");
         match self {
             Self::StaticCredentials => {

@@ -19,7 +19,7 @@ const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
 
 /// The signature algorithms that tokens may be signed with. No symmetric one, and not `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
-pub(super) enum Algorithm {
+pub(crate) enum Algorithm {
     RS256,
     RS384,
     RS512,
@@ -35,7 +35,7 @@ pub(super) enum Algorithm {
 
 /// A public key that can verify signatures.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Jwk {
+pub(crate) struct Jwk {
     kid: Option<String>,
     algorithm: Option<Algorithm>,
     key: PublicKey,
@@ -51,22 +51,22 @@ enum PublicKey {
 
 /// The keys of an authorization server that can be used, and why the others cannot.
 #[derive(Debug, Default)]
-pub(super) struct KeySet {
+pub(crate) struct KeySet {
     keys: Vec<Jwk>,
-    pub(super) skipped: Vec<SkippedKey>,
+    pub(crate) skipped: Vec<SkippedKey>,
 }
 
 /// A key that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("key {name} {reason}")]
-pub(super) struct SkippedKey {
+pub(crate) struct SkippedKey {
     name: String,
     reason: &'static str,
 }
 
 /// Why no key of a set was chosen for a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoKey {
+pub(crate) enum NoKey {
     Unknown,
     Ambiguous,
 }
@@ -74,7 +74,7 @@ pub(super) enum NoKey {
 impl KeySet {
     /// # Errors
     /// The document is not a JWK Set.
-    pub(super) fn parse(document: &[u8]) -> Result<Self, &'static str> {
+    pub(crate) fn parse(document: &[u8]) -> Result<Self, &'static str> {
         #[derive(Deserialize)]
         struct Document {
             keys: Vec<Value>,
@@ -96,12 +96,12 @@ impl KeySet {
         Ok(set)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
     /// The only key that fits.
-    pub(super) fn find(&self, algorithm: Algorithm, kid: Option<&str>) -> Result<&Jwk, NoKey> {
+    pub(crate) fn find(&self, algorithm: Algorithm, kid: Option<&str>) -> Result<&Jwk, NoKey> {
         let mut fitting = self.keys.iter().filter(|key| key.fits(algorithm, kid));
         match (fitting.next(), fitting.next()) {
             (Some(key), None) => Ok(key),
@@ -173,7 +173,7 @@ impl Jwk {
     }
 
     /// Whether a signature is this key's.
-    pub(super) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+    pub(crate) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
         let verified = match (&self.key, self.key.parameters(algorithm)) {
             (PublicKey::Rsa { modulus: n, exponent: e }, Some(Parameters::Rsa(parameters))) => {
                 RsaPublicKeyComponents { n, e }.verify(parameters, message, signature)

@@ -15,12 +15,12 @@ use super::{
 };
 
 /// The longest token, in bytes. Tokens of Entra ID with groups exceed 8 KiB.
-pub(super) const MAX_LENGTH: usize = 16 * 1024;
+pub(crate) const MAX_LENGTH: usize = 16 * 1024;
 const MAX_KID_LENGTH: usize = 256;
 
 /// A token whose signature and claims are not checked yet.
 #[derive(Debug)]
-pub(super) struct UnverifiedToken<'a> {
+pub(crate) struct UnverifiedToken<'a> {
     algorithm: Algorithm,
     kid: Option<String>,
     /// Whether the header says that it is an access token (RFC 9068).
@@ -57,7 +57,7 @@ struct Issuer {
 }
 
 /// Checks what every token must fulfill, opaque ones too (RFC 6750, section 2.1).
-pub(super) fn check_shape(token: &str) -> Result<(), InvalidToken> {
+pub(crate) fn check_shape(token: &str) -> Result<(), InvalidToken> {
     if ["vk_", "vmt_"].iter().any(|prefix| token.get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix)))
     {
         return Err(InvalidToken::StaticCredentials);
@@ -71,7 +71,7 @@ pub(super) fn check_shape(token: &str) -> Result<(), InvalidToken> {
 }
 
 impl<'a> UnverifiedToken<'a> {
-    pub(super) fn parse(token: &'a str) -> Result<Self, InvalidToken> {
+    pub(crate) fn parse(token: &'a str) -> Result<Self, InvalidToken> {
         check_shape(token)?;
         let [header, payload, signature] = token.split('.').collect::<Vec<_>>()[..] else {
             let is_encrypted = token.split('.').count() == 5;
@@ -103,17 +103,17 @@ impl<'a> UnverifiedToken<'a> {
     }
 
     /// Who claims to have issued it; only to choose among the configured issuers.
-    pub(super) fn issuer(&self) -> &str {
+    pub(crate) fn issuer(&self) -> &str {
         &self.issuer
     }
 
     /// Whether a set has no key for it, so that fetching the set again may help.
-    pub(super) fn is_key_unknown(&self, keys: &KeySet) -> bool {
+    pub(crate) fn is_key_unknown(&self, keys: &KeySet) -> bool {
         keys.find(self.algorithm, self.kid.as_deref()).is_err_and(|error| error == NoKey::Unknown)
     }
 
     /// Verifies it with the keys of `expected`'s issuer; `now` is in seconds since 1970.
-    pub(super) fn verify(&self, keys: &KeySet, expected: &Expected<'_>, now: f64) -> Result<Grant, InvalidToken> {
+    pub(crate) fn verify(&self, keys: &KeySet, expected: &Expected<'_>, now: f64) -> Result<Grant, InvalidToken> {
         let key = keys.find(self.algorithm, self.kid.as_deref()).map_err(|error| match error {
             NoKey::Unknown => InvalidToken::UnknownKey,
             NoKey::Ambiguous => InvalidToken::AmbiguousKey,

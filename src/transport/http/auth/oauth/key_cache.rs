@@ -186,7 +186,7 @@ impl KeyCache {
         }
         let keys = KeySet::parse(&document.body).map_err(|error| unavailable(format!("it {error}")))?;
         if !keys.is_empty() {
-            return Ok((keys, document.max_age));
+            return Ok((keys, document.max_age()));
         }
         let reasons: Vec<_> = keys.skipped.iter().map(ToString::to_string).collect();
         let reasons = if reasons.is_empty() { "there is none".to_owned() } else { reasons.join("; ") };

@@ -114,7 +114,7 @@ impl Issuer {
     }
 
     /// Where the metadata may be, in the order in which clients try.
-    pub(super) fn metadata_urls(&self) -> [String; 3] {
+    pub(crate) fn metadata_urls(&self) -> [String; 3] {
         let (origin, path) = (self.url.origin().ascii_serialization(), self.url.path().trim_end_matches('/'));
         [
             format!("{origin}/.well-known/oauth-authorization-server{path}"),
