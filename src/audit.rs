@@ -58,6 +58,14 @@ struct StartLine<'a> {
     event: &'static str,
     call: &'a str,
     caller: Option<&'a str>,
+    /// Who issued the caller's access token, and to which client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<&'a str>,
+    /// The client's trace that the call belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
     key: &'a str,
     environment: &'static str,
     emulator: bool,
@@ -99,11 +107,15 @@ impl AuditLog {
         // The agent may have chosen the key, and may have chosen a link.
         let cleaned =
             |key: &IdempotencyKey| UntrustedText::truncated(key.as_str(), IdempotencyKey::MAX_LENGTH).to_string();
+        let token = context.caller.access_token.as_deref();
         self.append(&StartLine {
             time: now(),
             event: "start",
             call: &id,
             caller: context.caller.name.as_deref(),
+            issuer: token.map(|token| token.issuer.as_str()),
+            client: token.and_then(|token| token.client.as_deref()),
+            trace_id: context.arrival.trace_id.map(|id| id.to_string()),
             key: context.key.fingerprint(),
             environment: context.environment().as_str(),
             emulator: context.emulated,

@@ -1,7 +1,5 @@
 //! What the integration tests and benchmarks use of the inside. Not a public API: it may change at any time.
 
-use std::time::Instant;
-
 use axum::http;
 use rmcp::model::{CallToolResult, JsonObject};
 use serde_json::Value;
@@ -9,6 +7,7 @@ use strum::VariantNames;
 
 use crate::{
     audit,
+    call::Arrival,
     tools::{Prepared, ResumeSession, TOOLS, find, prepare},
     verifa::{BaseUrl, CaptureLink, Endpoint},
 };
@@ -43,7 +42,7 @@ pub fn audit_outcomes() -> Vec<&'static str> {
 
 /// Resumes a session as `resume_session` does; `None` if that fails.
 pub async fn resume(arguments: JsonObject, state: &ServerState, caller: &Caller) -> Option<LinkResult> {
-    match prepare::<ResumeSession, LinkResult>(arguments, state, caller, Instant::now()).ok()? {
+    match prepare::<ResumeSession, LinkResult>(arguments, state, caller, Arrival::now()).ok()? {
         Prepared::Ready(call) => call.send(&|_| {}).await.ok(),
         Prepared::Unconfirmed(_) => None,
     }

@@ -37,6 +37,9 @@ const QUOTATION_MARKS: [char; 16] = [
     '\u{1f676}',
 ];
 
+/// How a JWT begins: `{"` in base64url. Unlike the others it is recognized in this case only, since words begin alike.
+pub(crate) const JWT_PREFIX: &str = "eyJ";
+
 /// Whether a text holds what looks like a key, a token or a capture link, in any case.
 ///
 /// A prefix counts at the start and behind anything but a letter or digit, so that a session may be called `ses_stok_1`.
@@ -60,11 +63,14 @@ pub(crate) fn mask_secrets(message: &str) -> String {
 
 /// Where secrets begin and where their prefixes end, in this order.
 fn secrets(text: &str) -> Vec<(usize, usize)> {
-    let text = text.to_ascii_lowercase();
+    fn find<'a>(text: &'a str, prefix: &'a str) -> impl Iterator<Item = (usize, usize)> + use<'a> {
+        text.match_indices(prefix).map(|(start, prefix)| (start, start + prefix.len()))
+    }
+    let lowercase = text.to_ascii_lowercase();
     let begins_a_word = |start| text.get(..start).is_none_or(|before| !before.ends_with(char::is_alphanumeric));
-    let find = |prefix| text.match_indices(prefix).map(|(start, prefix): (_, &str)| (start, start + prefix.len()));
-    let in_words = SECRET_PREFIXES.into_iter().flat_map(find).filter(|(start, _)| begins_a_word(*start));
-    let mut secrets: Vec<_> = in_words.chain(find(CAPTURE_PATH)).collect();
+    let in_words = SECRET_PREFIXES.into_iter().flat_map(|prefix| find(&lowercase, prefix));
+    let in_words = in_words.chain(find(text, JWT_PREFIX)).filter(|(start, _)| begins_a_word(*start));
+    let mut secrets: Vec<_> = in_words.chain(find(&lowercase, CAPTURE_PATH)).collect();
     secrets.sort_unstable();
     secrets
 }
@@ -154,7 +160,8 @@ fn without_secret(word: &str) -> Cow<'_, str> {
     let is_secret = |text: &[u8]| {
         let begins_with =
             |prefix: &str| text.get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix.as_bytes()));
-        SECRET_PREFIXES.iter().chain([&CAPTURE_PATH]).any(|prefix| begins_with(prefix))
+        text.starts_with(JWT_PREFIX.as_bytes())
+            || SECRET_PREFIXES.iter().chain([&CAPTURE_PATH]).any(|prefix| begins_with(prefix))
     };
     let secret =
         word.char_indices().map(|(start, _)| word.split_at(start)).find(|(_, rest)| is_secret(rest.as_bytes()));
@@ -193,11 +200,21 @@ mod tests {
 
     #[test]
     fn a_secret_is_recognized_at_the_start_of_a_word_in_any_case() {
-        for text in ["vk_live_x", "VK_LIVE_x", "x_tok_x", "a:Vmt_0", "é vk_pub_", "https://a.example/Verify/x", "tok_"]
-        {
+        for text in [
+            "vk_live_x",
+            "VK_LIVE_x",
+            "x_tok_x",
+            "a:Vmt_0",
+            "é vk_pub_",
+            "https://a.example/Verify/x",
+            "tok_",
+            "(eyJhbGciOiJFUzI1NiJ9.e30.x)",
+        ] {
             assert!(contains_secret(text), "{text}");
         }
-        for text in ["", "ses_stok_1", "1tok_", "évmt_", "vk_", "verify", "token", "jane@example.com"] {
+        for text in
+            ["", "ses_stok_1", "1tok_", "évmt_", "vk_", "verify", "token", "jane@example.com", "Eyjafjord", "aeyJ"]
+        {
             assert!(!contains_secret(text), "{text}");
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! How callers prove who they are is the transport's matter. No key is ever shown here, only its fingerprint.
 
-use super::Permissions;
+use super::{Permissions, ToolSpec};
 use crate::verifa::{ApiKey, Environment};
 
 /// Who calls the server.
@@ -14,6 +14,19 @@ pub struct Caller {
     pub name: Option<String>,
     /// What the caller may use.
     pub permissions: Permissions,
+    /// What the caller's access token says, with `--auth oauth`.
+    pub access_token: Option<Box<AccessToken>>,
+}
+
+/// What a verified OAuth access token says of its caller; never the token itself.
+#[derive(Debug, Clone)]
+pub struct AccessToken {
+    pub(crate) issuer: String,
+    /// As issued; the caller's `name` is this, cleaned for logs.
+    pub(crate) subject: String,
+    pub(crate) client: Option<String>,
+    /// What the caller could use if the token had every scope.
+    pub(crate) with_every_scope: Permissions,
 }
 
 /// What tells one caller from another.
@@ -28,10 +41,28 @@ impl Identity {
 }
 
 impl Caller {
-    /// The name that the deployment gave, else the hash of the key.
+    /// Issuer and subject of the token, else the name that the deployment gave, else the hash of the key.
     pub fn identity(&self) -> Identity {
-        let key = || self.key.as_ref().map(ApiKey::sha256).unwrap_or_default().to_owned();
-        Identity(self.name.as_ref().map_or_else(key, |name| format!("name {name}")))
+        Identity(match (&self.access_token, &self.name, &self.key) {
+            // A subject alone may exist at two issuers. An issuer is a URL, without spaces.
+            (Some(token), ..) => format!("token {} {}", token.issuer, token.subject),
+            (None, Some(name), _) => format!("name {name}"),
+            (None, None, key) => key.as_ref().map(ApiKey::sha256).unwrap_or_default().to_owned(),
+        })
+    }
+
+    /// Narrows what the caller may use to what the deployment and the request allow.
+    pub(crate) fn limit_to(&mut self, allowed: Permissions) {
+        self.permissions = self.permissions.intersection(&allowed);
+        if let Some(token) = &mut self.access_token {
+            token.with_every_scope = allowed;
+        }
+    }
+
+    /// Whether only the scopes of the caller's token forbid a tool, so that another token would help.
+    pub(crate) fn lacks_scope_for(&self, tool: &ToolSpec) -> bool {
+        let token = self.access_token.as_ref();
+        !self.permissions.allows(tool) && token.is_some_and(|token| token.with_every_scope.allows(tool))
     }
 
     /// The caller in logs: the name, else the key's fingerprint.

@@ -1,16 +1,16 @@
 //! The facts of one call: which tool, who calls, with which key, about which session.
 //!
-//! `spec` is what a tool declares, `caller` who calls, `permissions` what they may use. Nothing here knows a particular
+//! `spec` is what a tool declares, `caller` who calls, `arrival` when, `permissions` what they may use. Nothing here knows a particular
 //! tool, sends anything or writes a text.
 
+mod arrival;
 mod caller;
 mod permissions;
 mod spec;
 
-use std::time::Instant;
-
+pub(crate) use arrival::{Arrival, TraceId};
 pub use caller::Caller;
-pub(crate) use caller::Identity;
+pub(crate) use caller::{AccessToken, Identity};
 pub use permissions::Permissions;
 pub use spec::Toolset;
 pub(crate) use spec::UnknownToolset;
@@ -27,7 +27,7 @@ pub(crate) struct CallContext<'a> {
     pub(crate) key: &'a ApiKey,
     /// Whether the API is the emulator inside this process.
     pub(crate) emulated: bool,
-    pub(crate) started: Instant,
+    pub(crate) arrival: Arrival,
     pub(crate) session_id: Option<SessionId>,
     pub(crate) headers: RequestHeaders,
     pub(crate) idempotency_key_source: IdempotencyKeySource,
@@ -68,7 +68,7 @@ impl CallContext<'_> {
     }
 
     pub(crate) fn elapsed_milliseconds(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.arrival.time.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 

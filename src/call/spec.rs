@@ -94,6 +94,15 @@ impl Toolset {
     pub(crate) fn as_str(self) -> &'static str {
         self.into()
     }
+
+    /// The scope that an access token needs for these tools.
+    pub(crate) const fn oauth_scope(self) -> &'static str {
+        match self {
+            Self::Lookup => "verifa:read",
+            Self::Resume => "verifa:resume",
+            Self::Links => "verifa:links",
+        }
+    }
 }
 
 /// Text that names no toolset.

@@ -3,6 +3,7 @@
 //! It requests the rate limits, which changes nothing.
 
 use std::{
+    env,
     io::{self, Write},
     process::ExitCode,
 };
@@ -11,7 +12,7 @@ use serde::Serialize;
 
 use super::flags::Check;
 use crate::{
-    config::Config,
+    config::{Config, HttpSettings},
     tools::connection_text,
     verifa::{ApiResponse, ApiVersion, Environment, Error, ErrorBody, GetRateLimits, RateLimits, RequestHeaders},
 };
@@ -38,20 +39,23 @@ struct Findings {
 }
 
 #[derive(Debug, Serialize)]
-struct Problem {
+pub(super) struct Problem {
     #[serde(rename = "fault")]
-    what: String,
-    fix: String,
+    pub(super) what: String,
+    pub(super) fix: String,
 }
 
 impl Problem {
-    fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub(super) fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { what: what.into(), fix: fix.into() }
     }
 }
 
 pub(super) async fn run(flags: &Check, config: Config) -> anyhow::Result<ExitCode> {
-    let findings = find(config).await;
+    let oauth = oauth_problem(&config).await?;
+    let mut findings = find(config).await;
+    findings.problems.extend(oauth);
+    findings.ok = findings.problems.is_empty();
     let text = if flags.json { serde_json::to_string_pretty(&findings)? + "\n" } else { describe(&findings) };
     io::stdout().write_all(text.as_bytes())?;
     Ok(if findings.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -86,8 +90,28 @@ async fn find(config: Config) -> Findings {
             Err(error) => findings.problems.push(explain(&error, version)),
         },
     }
-    findings.ok = findings.problems.is_empty();
     findings
+}
+
+/// What would stop a server with `VERIFA_MCP_AUTH=oauth` at its start, or keep it from being ready.
+///
+/// # Errors
+/// The settings are invalid.
+async fn oauth_problem(config: &Config) -> anyhow::Result<Option<Problem>> {
+    let settings = HttpSettings::from_environment()?;
+    if !settings.names_oauth() {
+        return Ok(None);
+    }
+    let http = config.read_http(&settings, |name| env::var_os(name))?;
+    let Some(oauth) = http.auth.oauth() else { return Ok(None) };
+    Ok(match oauth.start().await {
+        Err(error) => Some(Problem::new(error, "change the setting, or the authorization server")),
+        Ok(()) if !oauth.is_ready() => Some(Problem::new(
+            "the authorization server does not respond as it should, so no token could be verified",
+            "check VERIFA_MCP_OAUTH_ISSUER, the network and the proxy; `verifa-mcp check --url` says more",
+        )),
+        Ok(()) => None,
+    })
 }
 
 impl Findings {

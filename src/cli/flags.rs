@@ -30,6 +30,12 @@ pub(super) struct Resume {
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
+    /// URL of a server with --auth oauth: check it as an MCP client would, from here
+    #[arg(long, value_name = "URL")]
+    pub(super) url: Option<String>,
+    /// File that contains an access token to check too
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub(super) token_file: Option<PathBuf>,
     /// Print the findings as JSON
     #[arg(long)]
     pub(super) json: bool,

@@ -10,6 +10,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
+use super::process::UsageError;
 use crate::{
     call::Caller,
     config::Config,
@@ -23,8 +24,15 @@ use crate::{
 pub(super) async fn run(http: HttpConfig, config: Config) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let open = matches!(http.auth, Authenticator::None(_));
+    let state = config.server_state().limiting_writes(http.writes_per_caller);
     // Callers bring the key; the deployment's own must not be lent by accident.
-    let server = Server::new(config.server_state(), Caller::default(), !matches!(http.auth, Authenticator::ApiKey));
+    let server = Server::new(state, Caller::default(), !matches!(http.auth, Authenticator::ApiKey));
+    if let Some(oauth) = http.auth.oauth() {
+        for warning in oauth.warnings() {
+            tracing::warn!("{warning}");
+        }
+        oauth.start().await.map_err(UsageError)?;
+    }
     let http = HttpServer::bind(http, server).await?;
     match introduce(&http.addresses()?, http.metrics_address(), open, config.tools.emulated) {
         // A script may close the pipe after the first line, which has the address.

@@ -3,6 +3,7 @@
 //! [`crate::config`] decides what a setting means. Only a command's result goes to stdout.
 
 mod check;
+mod check_url;
 mod emulator;
 mod flags;
 mod generated;
@@ -12,7 +13,7 @@ mod process;
 mod resume;
 mod token;
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -61,7 +62,7 @@ enum Command {
     /// Speak MCP over stdin and stdout (the default)
     Stdio,
     /// Speak MCP over HTTP, for teams and for clients that need a URL
-    Http(HttpSettings),
+    Http(Box<HttpSettings>),
     /// Resume one session and print its new link, expiry and QR code
     Resume(Resume),
     /// Check the key, the connection and the clock, without changing anything
@@ -94,14 +95,15 @@ impl Cli {
             }),
             Command::Http(http) => process::serve_many(settings, async |config| {
                 let config = with_emulator(config).await?;
-                http::run(config.read_http(&http)?, config).await
+                http::run(config.read_http(&http, |name| env::var_os(name))?, config).await
             }),
             Command::Resume(flags) => {
                 process::run_once(settings, async |config| resume::run(&flags, &with_emulator(config).await?).await)
             }
-            Command::Check(flags) => {
-                process::run_once(settings, async |config| check::run(&flags, with_emulator(config).await?).await)
-            }
+            Command::Check(flags) => process::run_once(settings, async |config| match &flags.url {
+                Some(url) => check_url::run(&flags, url, config).await,
+                None => check::run(&flags, with_emulator(config).await?).await,
+            }),
             Command::Emulator(flags) => {
                 let settings = Settings { emulator: true, ..settings.clone() };
                 process::serve(&settings, async |_| emulator::run(&flags).await)

@@ -6,7 +6,6 @@ use std::{
     io::{self, Write},
     path::Path,
     process::ExitCode,
-    time::Instant,
 };
 
 use anyhow::{Context, anyhow};
@@ -16,7 +15,7 @@ use tracing::{Instrument, field::Empty};
 
 use super::{flags::Resume, process::UsageError};
 use crate::{
-    call::Caller,
+    call::{Arrival, Caller},
     config::Config,
     private_file, qr,
     tools::{Consent, LinkResult, Prepared, QrMode, ResumeSession, ServerState, ToolError, prepare},
@@ -59,7 +58,7 @@ pub(super) async fn run(flags: &Resume, config: &Config) -> anyhow::Result<ExitC
 }
 
 async fn resume(arguments: JsonObject, state: &ServerState, caller: &Caller) -> Result<LinkResult, ToolError> {
-    let call = match prepare::<ResumeSession, _>(arguments, state, caller, Instant::now())? {
+    let call = match prepare::<ResumeSession, _>(arguments, state, caller, Arrival::now())? {
         Prepared::Ready(call) => call,
         Prepared::Unconfirmed(call) => call.confirmed(Consent::Typed),
     };

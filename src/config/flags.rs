@@ -2,7 +2,7 @@
 //!
 //! Values stay text here; [`Config`](super::Config) parses them, so that all errors are reported at once.
 
-use clap::Args;
+use clap::{Args, FromArgMatches};
 
 // A doc comment would become the help text of the command.
 #[derive(Debug, Args)]
@@ -10,9 +10,9 @@ pub(crate) struct HttpSettings {
     /// Address to listen on, or a name of this computer; repeatable; port 0 picks a free one [default: 127.0.0.1:8787]
     #[arg(long, env = "VERIFA_MCP_LISTEN", value_name = "ADDRESS", hide_env_values = true)]
     pub(crate) listen: Vec<String>,
-    /// Who may call: none (only this computer, with the configured key), api-key (callers send their own Verifa keys) or
-    /// token (callers send tokens that you issue, with the configured key) [default: none with a key on loopback, api-key
-    /// without a key]
+    /// Who may call: none (only this computer, with the configured key), api-key (callers send their own Verifa keys),
+    /// token (callers send tokens that you issue, with the configured key) or oauth (callers log in at your authorization
+    /// server, with the configured key) [default: none with a key on loopback, api-key without a key]
     #[arg(long, env = "VERIFA_MCP_AUTH", value_name = "MODE", hide_env_values = true)]
     pub(crate) auth: Option<String>,
     /// File of the callers' tokens, for --auth token; managed with `verifa-mcp token`
@@ -36,6 +36,45 @@ pub(crate) struct HttpSettings {
     /// Maximum concurrent classic SSE streams [default: 256]
     #[arg(long, env = "VERIFA_MCP_MAX_STREAMS", value_name = "NUMBER", hide_env_values = true)]
     pub(crate) max_streams: Option<String>,
+    /// Maximum calls of one caller that create a link, in a period [default: 60/1h; unlimited with --auth none]
+    #[arg(long, env = "VERIFA_MCP_WRITES_PER_CALLER", value_name = "NUMBER/DURATION", hide_env_values = true)]
+    pub(crate) writes_per_caller: Option<String>,
+    #[command(flatten)]
+    pub(crate) oauth: OAuthFlags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OAuthFlags {
+    /// URL of this server that users add to their clients, for --auth oauth: https://mcp.example.com/mcp
+    #[arg(long, env = "VERIFA_MCP_PUBLIC_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) public_url: Option<String>,
+    /// Issuer of the authorization server that issues access tokens, exactly as in their iss; repeatable, up to 4
+    #[arg(long, env = "VERIFA_MCP_OAUTH_ISSUER", value_name = "URL", hide_env_values = true)]
+    pub(crate) oauth_issuer: Vec<String>,
+    /// Audience that access tokens must have in their aud; repeatable, up to 8 [default: the public URL]
+    #[arg(long, env = "VERIFA_MCP_OAUTH_AUDIENCE", value_name = "AUDIENCE", hide_env_values = true)]
+    pub(crate) oauth_audience: Vec<String>,
+    /// Text before each scope (verifa:read and so on), where the authorization server requires one
+    #[arg(long, env = "VERIFA_MCP_OAUTH_SCOPE_PREFIX", value_name = "PREFIX", hide_env_values = true)]
+    pub(crate) oauth_scope_prefix: Option<String>,
+    /// Scopes of every access token that has none of this server; repeatable: verifa:read, verifa:resume, verifa:links
+    #[arg(long, env = "VERIFA_MCP_OAUTH_DEFAULT_SCOPES", value_name = "SCOPE", hide_env_values = true)]
+    pub(crate) oauth_default_scopes: Vec<String>,
+    /// How far the authorization server's clock may be off, up to 5m [default: 60s]
+    #[arg(long, env = "VERIFA_MCP_OAUTH_LEEWAY", value_name = "DURATION", hide_env_values = true)]
+    pub(crate) oauth_leeway: Option<String>,
+    /// URL of the issuer's keys [default: from the issuer's metadata]
+    #[arg(long, env = "VERIFA_MCP_OAUTH_JWKS_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) oauth_jwks_url: Option<String>,
+    /// Client ID for introspection, for access tokens that are not JWTs
+    #[arg(long, env = "VERIFA_MCP_OAUTH_CLIENT_ID", value_name = "ID", hide_env_values = true)]
+    pub(crate) oauth_client_id: Option<String>,
+    /// File that contains the client secret, instead of VERIFA_MCP_OAUTH_CLIENT_SECRET
+    #[arg(long, env = "VERIFA_MCP_OAUTH_CLIENT_SECRET_FILE", value_name = "FILE", hide_env_values = true)]
+    pub(crate) oauth_client_secret_file: Option<String>,
+    /// URL for introspection [default: from the issuer's metadata]
+    #[arg(long, env = "VERIFA_MCP_OAUTH_INTROSPECTION_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) oauth_introspection_url: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -95,6 +134,18 @@ pub(crate) struct Settings {
     pub(crate) log_format: Option<String>,
 }
 
+impl HttpSettings {
+    /// The settings in the environment alone, for a command without these flags.
+    pub(crate) fn from_environment() -> Result<Self, clap::Error> {
+        let command = Self::augment_args(clap::Command::new(env!("CARGO_PKG_NAME")));
+        Self::from_arg_matches(&command.try_get_matches_from([env!("CARGO_PKG_NAME")])?)
+    }
+
+    pub(crate) fn names_oauth(&self) -> bool {
+        self.auth.as_deref().is_some_and(|mode| mode.trim() == "oauth")
+    }
+}
+
 impl Settings {
     /// The settings that are set, with their variables, for a client that starts the server. `variable` looks up those
     /// that have no flag. The key is not included.
@@ -128,8 +179,6 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
-    use clap::FromArgMatches;
-
     use super::*;
 
     #[test]

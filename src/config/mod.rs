@@ -5,6 +5,7 @@
 
 mod flags;
 mod http;
+mod oauth;
 mod parser;
 
 use std::{ffi::OsString, fmt, ops::RangeInclusive, sync::Arc, time::Duration};

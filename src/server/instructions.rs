@@ -1,6 +1,7 @@
 //! What the server tells an agent about itself: in a few sentences, which tool to use when.
 //!
-//! The sentences are the tools' own, in the order of `tools/list`. No tool is named that its caller may not use.
+//! The sentences are the tools' own, in the order of `tools/list`. No tool is named that its caller may not use, except those
+//! that another access token would allow.
 
 use crate::{
     call::{Caller, environment_label},
@@ -23,6 +24,12 @@ pub(super) fn instructions(caller: &Caller, emulated: bool) -> String {
     if changes_something {
         text += " Send the link complete and unchanged, and never open it.";
     }
+    let withheld = TOOLS.iter().map(|entry| entry.spec).filter(|tool| caller.lacks_scope_for(tool));
+    let withheld: Vec<_> = withheld.map(|tool| format!("{} ({})", tool.name, tool.toolset.oauth_scope())).collect();
+    if !withheld.is_empty() {
+        let withheld = withheld.join(", ");
+        text += &format!(" Not permitted by your token: {withheld}; reconnect and allow it.");
+    }
     if let Some(environment) = caller.environment() {
         text += &format!(" Environment: {}.", environment_label(environment, emulated));
     }
@@ -34,7 +41,24 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::call::{Permissions, Toolset};
+    use crate::call::{AccessToken, Permissions, Toolset};
+
+    #[test]
+    fn tools_are_named_that_another_token_would_allow() {
+        let token = AccessToken {
+            issuer: String::new(),
+            subject: String::new(),
+            client: None,
+            with_every_scope: Permissions { read_only: true, ..Permissions::default() },
+        };
+        let toolsets = Some(BTreeSet::from([Toolset::Resume]));
+        let permissions = Permissions { toolsets, read_only: true };
+        let caller = Caller { permissions, access_token: Some(Box::new(token)), ..Caller::default() };
+        let text = instructions(&caller, false);
+        let expected = "Not permitted by your token: list_sessions (verifa:read), get_session (verifa:read); reconnect \
+                        and allow it.";
+        assert!(text.contains(expected) && !text.contains("resume_session"), "{text}");
+    }
 
     #[test]
     fn no_tool_is_named_that_may_not_be_used() {

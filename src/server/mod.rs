@@ -30,7 +30,7 @@ use tracing::{Instrument, field::Empty};
 use self::instructions::instructions;
 use crate::{
     app,
-    call::Caller,
+    call::{Arrival, Caller, ToolSpec, TraceId},
     metrics::Metrics,
     prompts,
     tools::{self, ServerState},
@@ -51,6 +51,17 @@ pub(crate) struct Server {
 /// The id of an HTTP request in logs, in its response and in its errors.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(pub(crate) String);
+
+/// Where a call notes the tool for which the scopes of its caller's token do not suffice, so that the HTTP response can ask
+/// for more.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MissingScope(Arc<OnceLock<&'static ToolSpec>>);
+
+impl MissingScope {
+    pub(crate) fn tool(&self) -> Option<&'static ToolSpec> {
+        self.0.get().copied()
+    }
+}
 
 impl Server {
     /// A server that sends calls for `caller`, if a request names no other. One that uses a configured key
@@ -207,9 +218,12 @@ impl ServerHandler for Server {
         // Only where there can be several.
         let caller = request_id.and_then(|_| self.caller(&context).label());
         // At the highest level, so that every line names its call, whichever level is enabled.
-        let span = tracing::error_span!("call", tool = tool.spec.name, session_id = Empty, request_id, caller);
+        let arrival = Arrival { trace_id: trace_id(&context), ..Arrival::now() };
+        let trace_id = arrival.trace_id.map(tracing::field::display);
+        let span =
+            tracing::error_span!("call", tool = tool.spec.name, session_id = Empty, request_id, caller, trace_id);
         // Boxed: the SDK moves a call's future several times, and it is large.
-        Ok(Box::pin(self.call(tool, request, &context).instrument(span)).await)
+        Ok(Box::pin(self.call(tool, request, &context, arrival).instrument(span)).await)
     }
 }
 
@@ -217,6 +231,12 @@ impl ServerHandler for Server {
 fn of_request<T: Send + Sync + 'static>(context: &RequestContext<RoleServer>) -> Option<&T> {
     let of_http = || context.extensions.get::<Parts>().and_then(|parts| parts.extensions.get());
     context.extensions.get().or_else(of_http)
+}
+
+/// The trace that the client names: in the message, else in the HTTP header.
+fn trace_id(context: &RequestContext<RoleServer>) -> Option<TraceId> {
+    let header = || context.extensions.get::<Parts>()?.headers.get("traceparent")?.to_str().ok();
+    context.meta.get_traceparent().or_else(header)?.parse().ok()
 }
 
 fn unknown_tool() -> ErrorData {

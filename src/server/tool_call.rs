@@ -2,8 +2,6 @@
 //!
 //! The call's result is the tool's; nothing is added to it here but the request's id.
 
-use std::time::Instant;
-
 use rmcp::{
     RoleServer,
     model::{
@@ -14,12 +12,13 @@ use rmcp::{
 use tokio::sync::mpsc;
 
 use super::{
-    RequestId, Server,
+    MissingScope, RequestId, Server,
     confirmation::{Confirmed, Reply, confirm},
     of_request,
 };
 use crate::{
-    tools::{Entry, Prepared, ReadyCall, ToolError},
+    call::Arrival,
+    tools::{Entry, NotSent, Prepared, ReadyCall, ToolError},
     verifa::Retry,
 };
 
@@ -31,10 +30,10 @@ impl Server {
         tool: &Entry,
         request: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
+        arrival: Arrival,
     ) -> CallToolResponse {
-        let started = Instant::now();
-        let timer = self.metrics().start_call(tool.spec.name, started);
-        let response = match self.confirmed(tool, request, context, started).await {
+        let timer = self.metrics().start_call(tool.spec.name, arrival.time);
+        let response = match self.confirmed(tool, request, context, arrival).await {
             Ok(Confirmed::Yes(call)) => tokio::select! {
                 biased;
                 () = context.ct.cancelled() => {
@@ -61,11 +60,16 @@ impl Server {
         tool: &Entry,
         mut request: CallToolRequestParams,
         context: &'a RequestContext<RoleServer>,
-        started: Instant,
+        arrival: Arrival,
     ) -> Result<Confirmed<'a>, ToolError> {
         let reply = Reply::take(&mut request);
         let arguments = request.arguments.unwrap_or_default();
-        match (tool.prepare)(arguments, &self.state, self.caller(context), started)? {
+        let prepared = (tool.prepare)(arguments, &self.state, self.caller(context), arrival);
+        if let (Err(NotSent::MissingScope(_)), Some(missing)) = (&prepared, of_request::<MissingScope>(context)) {
+            // A call notes it once.
+            let _ = missing.0.set(tool.spec);
+        }
+        match prepared? {
             Prepared::Ready(call) => Ok(Confirmed::Yes(call)),
             // Boxed: it is large, and most calls do without.
             Prepared::Unconfirmed(call) => Ok(Box::pin(confirm(call, &reply, context, &self.stop)).await?),

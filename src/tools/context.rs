@@ -2,17 +2,18 @@
 //!
 //! An idempotency key or version that the agent chose takes precedence. Nothing is sent here.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::collections::BTreeMap;
 
 use rmcp::model::JsonObject;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::{
     Tool, ToolSettings,
     arguments::{Arguments, KEY_INFLECTION, VERIFA_VERSION, idempotency_key},
 };
 use crate::{
-    call::{ApiVersionSource, CallContext, Caller, IdempotencyKeySource, ToolSpec},
+    call::{ApiVersionSource, Arrival, CallContext, Caller, IdempotencyKeySource, ToolSpec},
     verifa::{ApiKey, Endpoint, IdempotencyKey, KeyInflection, RequestHeaders},
 };
 
@@ -29,9 +30,9 @@ pub(super) fn context<'a, T: Tool>(
     key: &'a ApiKey,
     caller: &'a Caller,
     settings: &ToolSettings,
-    started: Instant,
+    arrival: Arrival,
 ) -> CallContext<'a> {
-    let chosen_key = arguments.get(&idempotency_key(""));
+    let chosen_key = arguments.get(&idempotency_key("")).map(|key| of_caller(key, caller));
     let chosen_version = arguments.get(&VERIFA_VERSION);
     let declares_inflection = T::ARGUMENTS.iter().any(|it| it.name() == KEY_INFLECTION.name);
     let default_inflection = if declares_inflection { settings.key_inflection } else { KeyInflection::Snake };
@@ -54,12 +55,27 @@ pub(super) fn context<'a, T: Tool>(
         caller,
         key,
         emulated: settings.emulated,
-        started,
+        arrival,
         session_id: endpoint.session_id().cloned(),
         headers,
         idempotency_key_source,
         api_version_source,
     }
+}
+
+/// The key that an agent chose, as it is sent: callers who share a Verifa key must not get each other's responses because
+/// their agents both count from 1.
+fn of_caller(key: IdempotencyKey, caller: &Caller) -> IdempotencyKey {
+    // Without a name the caller is the only one with this Verifa key.
+    if caller.name.is_none() {
+        return key;
+    }
+    let digest = |text: &str| base16ct::lower::encode_string(&Sha256::digest(text));
+    let identity = digest(caller.identity().as_str());
+    let prefix = identity.get(..8).unwrap_or(&identity);
+    let prefixed = format!("{prefix}-{}", key.as_str()).parse();
+    // Too long with the prefix: its hash is as unique.
+    prefixed.or_else(|_| format!("{prefix}-{}", digest(key.as_str())).parse()).unwrap_or(key)
 }
 
 #[cfg(test)]
@@ -72,6 +88,20 @@ mod tests {
     fn subject_of(name: Option<&str>, key: &str, tool: &ToolSpec, arguments: Value) -> Vec<u8> {
         let caller = Caller { key: Some(key.parse().unwrap()), name: name.map(str::to_owned), ..Caller::default() };
         subject(&caller, tool, arguments.as_object().unwrap())
+    }
+
+    #[test]
+    fn a_key_that_an_agent_chose_is_its_callers_own() {
+        let sent = |key: &str, name: Option<&str>| {
+            let caller = Caller { name: name.map(str::to_owned), ..Caller::default() };
+            of_caller(key.parse().unwrap(), &caller).as_str().to_owned()
+        };
+        assert_eq!(sent("1", None), "1");
+        let (ann, bob) = (sent("1", Some("ann")), sent("1", Some("bob")));
+        assert!(ann != bob && ann.ends_with("-1") && ann.len() == 10, "{ann}");
+        assert_eq!(sent("1", Some("ann")), ann);
+        let long = |last: &str| sent(&("x".repeat(254) + last), Some("ann"));
+        assert!(long("a").len() <= 255 && long("a") != long("b") && long("a").starts_with(&ann[..9]));
     }
 
     #[test]

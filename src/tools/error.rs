@@ -2,12 +2,12 @@
 //!
 //! The texts are in `error_text`. Nothing here holds a link or a key.
 
-use std::io;
+use std::{io, time::Duration};
 
 use jiff::SignedDuration;
 use rmcp::model::{CallToolResult, ContentBlock};
 
-use super::{NotConfirmed, error_text};
+use super::{NotConfirmed, WriteLimit, error_text};
 use crate::{
     audit::Outcome,
     call::CallContext,
@@ -22,6 +22,12 @@ pub(crate) enum NotSent {
     InvalidArguments(Vec<String>),
     #[error("not allowed")]
     NotAllowed,
+    /// The caller's access token does not include it.
+    #[error("no scope {0}")]
+    MissingScope(&'static str),
+    /// The caller has sent as many calls that change something as it may.
+    #[error("write budget spent")]
+    TooManyWrites { limit: WriteLimit, wait: Duration },
     #[error("no API key")]
     NoApiKey,
     #[error("not confirmed: {0}")]
@@ -99,6 +105,8 @@ impl NotSent {
         match self {
             Self::InvalidArguments(_) => "invalid_arguments",
             Self::NotAllowed => "not_allowed",
+            Self::MissingScope(_) => "missing_scope",
+            Self::TooManyWrites { .. } => "too_many_writes",
             Self::NoApiKey => "no_key",
             Self::NotConfirmed(why) => why.label(),
             Self::AuditStart(_) => "not_audited",

@@ -4,6 +4,8 @@
 //! Pure. The texts never hold a key, a link or a parser's message; Verifa's own text is quoted, and was cleaned when it
 //! was read.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 
 use super::{
@@ -28,6 +30,20 @@ pub(super) fn not_sent(error: &NotSent) -> String {
             "This tool is disabled for you, so nothing was sent to Verifa: by read_only or toolsets, set by the operator \
              of this MCP server or in the URL in your MCP client. Do not retry until that is changed."
                 .to_owned()
+        }
+        NotSent::MissingScope(scope) => format!(
+            "This tool needs the scope {scope}, which your access token does not include, so nothing was sent to Verifa. \
+             The user must reconnect to this server in their MCP client and allow it. Do not retry until then."
+        ),
+        NotSent::TooManyWrites { limit, wait } => {
+            let duration = |time: Duration| format_duration(SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX));
+            format!(
+                "This server lets one caller create {} links in {}, and you have, so nothing was sent to Verifa. Do not \
+                 repeat calls in a loop; tell the user. Retry in {}.",
+                limit.count,
+                duration(limit.window),
+                duration(*wait + Duration::from_secs(1)),
+            )
         }
         NotSent::NoApiKey => "No Verifa API key is configured, so nothing was sent to Verifa. The operator of this MCP \
             server must set VERIFA_API_KEY (or VERIFA_API_KEY_FILE) to the organization's secret key, vk_sandbox_… or \

@@ -1,6 +1,6 @@
 //! The tools, as an agent sees them: a file per tool, and what they share.
 //!
-//! `tool` says what a tool is, `registry` lists them, `prepared_call` (with `context`) sends a call. `arguments` (with
+//! `tool` says what a tool is, `registry` lists them, `prepared_call` (with `context` and `write_budget`) sends a call. `arguments` (with
 //! `argument_types`) reads what an agent sent; `schema`, `link_result`, `session_text` and `resumability` make results;
 //! `confirmation` is what the user is asked; `error` is why there is no result, and `error_text` (with `status_text` and `connection_text`)
 //! the text for it. Nothing here knows how a call came in.
@@ -24,6 +24,7 @@ mod schema;
 mod session_text;
 mod status_text;
 mod tool;
+mod write_budget;
 
 pub use confirmation::Confirm;
 pub(crate) use confirmation::{CONFIRMATION_TIMEOUT, Consent, NotConfirmed};
@@ -38,6 +39,7 @@ pub(crate) use prepared_call::{Prepared, ReadyCall, UnconfirmedCall, prepare};
 pub(crate) use registry::{Entry, TOOLS, find};
 pub(crate) use resume_session::ResumeSession;
 pub(crate) use tool::Tool;
+pub(crate) use write_budget::WriteLimit;
 
 use crate::verifa::{ApiVersion, KeyInflection};
 

@@ -15,10 +15,11 @@ use super::{
     arguments::Arguments,
     context::{context, subject},
     registry::Definitions,
+    write_budget::{WriteBudget, WriteLimit},
 };
 use crate::{
     audit::AuditLog,
-    call::{CallContext, Caller, IdempotencyKeySource},
+    call::{Arrival, CallContext, Caller, IdempotencyKeySource},
     metrics::Metrics,
     verifa::{ApiKey, ApiResponse, Client, Endpoint, Error, Failure, IdempotencyKey, OnRetry, Retry, SessionId},
 };
@@ -29,6 +30,7 @@ pub struct ServerState {
     client: Client,
     audit: Option<Arc<AuditLog>>,
     confirm: Confirm,
+    writes: Option<WriteBudget>,
     definitions: Definitions,
     pub(crate) settings: ToolSettings,
     pub(crate) metrics: Metrics,
@@ -36,12 +38,26 @@ pub struct ServerState {
 
 impl ServerState {
     pub fn new(client: Client, audit: Option<Arc<AuditLog>>, confirm: Confirm, settings: ToolSettings) -> Self {
-        Self { client, audit, confirm, definitions: Definitions::default(), settings, metrics: Metrics::new() }
+        let (writes, definitions, metrics) = (None, Definitions::default(), Metrics::new());
+        Self { client, audit, confirm, writes, definitions, settings, metrics }
+    }
+
+    /// The same, with a limit for the calls of each caller that change something.
+    pub(crate) fn limiting_writes(self, limit: Option<WriteLimit>) -> Self {
+        Self { writes: limit.map(WriteBudget::new), ..self }
     }
 
     /// The tools that a caller may use, in the order of `tools/list`.
     pub(crate) fn offered_tools(&self, caller: &Caller) -> Vec<Definition> {
         self.definitions.offered(caller, &self.settings)
+    }
+
+    fn spend_write(&self, context: &CallContext<'_>) -> Result<(), NotSent> {
+        let Some(budget) = self.writes.as_ref().filter(|_| !context.tool.effect.is_read()) else { return Ok(()) };
+        budget.spend(context.caller.identity(), Instant::now()).map_err(|wait| {
+            tracing::warn!(wait_seconds = wait.as_secs(), "nothing sent: the caller's write budget is spent");
+            NotSent::TooManyWrites { limit: budget.limit, wait }
+        })
     }
 
     pub(crate) async fn connect_ahead(&self) {
@@ -73,9 +89,9 @@ pub(crate) fn prepare<'a, T: Tool<Output: Into<R>>, R: 'static>(
     given: JsonObject,
     state: &'a ServerState,
     caller: &'a Caller,
-    started: Instant,
+    arrival: Arrival,
 ) -> Result<Prepared<'a, R>, NotSent> {
-    let prepared = read::<T, R>(given, state, caller, started);
+    let prepared = read::<T, R>(given, state, caller, arrival);
     prepared.inspect_err(|why| match why {
         NotSent::NoApiKey => tracing::warn!(%why, "nothing sent"),
         _ => tracing::info!(%why, "nothing sent"),
@@ -86,8 +102,11 @@ fn read<'a, T: Tool<Output: Into<R>>, R: 'static>(
     given: JsonObject,
     state: &'a ServerState,
     caller: &'a Caller,
-    started: Instant,
+    arrival: Arrival,
 ) -> Result<Prepared<'a, R>, NotSent> {
+    if caller.lacks_scope_for(T::SPEC) {
+        return Err(NotSent::MissingScope(T::SPEC.toolset.oauth_scope()));
+    }
     if !caller.permissions.allows(T::SPEC) {
         return Err(NotSent::NotAllowed);
     }
@@ -98,7 +117,7 @@ fn read<'a, T: Tool<Output: Into<R>>, R: 'static>(
     let endpoint = T::endpoint(&arguments).ok_or_else(|| NotSent::InvalidArguments(Vec::new()))?;
     Span::current().record("session_id", endpoint.session_id().map(SessionId::as_str));
     let key = key.ok_or(NotSent::NoApiKey)?;
-    let context = context::<T>(&arguments, &endpoint, key, caller, &state.settings, started);
+    let context = context::<T>(&arguments, &endpoint, key, caller, &state.settings, arrival);
     let call = Box::new(TypedCall::<T> { state, endpoint, context });
     Ok(match subject {
         None => Prepared::Ready(ReadyCall(call)),
@@ -196,6 +215,7 @@ impl<T: Tool<Output: Into<R>>, R> Call<R> for TypedCall<'_, T> {
 impl<T: Tool> TypedCall<'_, T> {
     async fn send_audited(self, on_retry: &OnRetry<'_>) -> Result<T::Output, ToolError> {
         let Self { state, endpoint, context } = self;
+        state.spend_write(&context)?;
         let audited = state.audit.as_ref().map(|log| log.start(&context)).transpose().map_err(|error| {
             tracing::error!(%error, "nothing sent: the audit log cannot be written");
             NotSent::AuditStart(error.kind())

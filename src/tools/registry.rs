@@ -2,7 +2,7 @@
 //!
 //! What a tool's effect means for its definition (hints, card) is decided here, never guessed from a name.
 
-use std::{sync::OnceLock, time::Instant};
+use std::sync::OnceLock;
 
 use rmcp::model::{JsonObject, Tool as Definition, ToolAnnotations};
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     app,
-    call::{Caller, Effect, ToolSpec, environment_label},
+    call::{Arrival, Caller, Effect, ToolSpec, environment_label},
     verifa::Environment,
 };
 
@@ -28,7 +28,7 @@ pub(crate) static TOOLS: [Entry; 4] = [
 pub(crate) struct Entry {
     pub(crate) spec: &'static ToolSpec,
     definition: fn(&ToolSettings) -> Definition,
-    pub(crate) prepare: for<'a> fn(JsonObject, &'a ServerState, &'a Caller, Instant) -> Result<Prepared<'a>, NotSent>,
+    pub(crate) prepare: for<'a> fn(JsonObject, &'a ServerState, &'a Caller, Arrival) -> Result<Prepared<'a>, NotSent>,
 }
 
 impl Entry {

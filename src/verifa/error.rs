@@ -101,7 +101,7 @@ impl Error {
     }
 
     /// The class of an error of the HTTP library, after an attempt with this time limit through this proxy.
-    pub(super) fn classify(error: &reqwest::Error, limit: Duration, proxy: Option<&str>) -> Self {
+    pub(crate) fn classify(error: &reqwest::Error, limit: Duration, proxy: Option<&str>) -> Self {
         let unreachable = |error| Self::Unreachable { error, proxy: proxy.map(str::to_owned) };
         if !error.is_connect() {
             return if error.is_timeout() { Self::TimedOut(limit) } else { Self::Interrupted };

@@ -96,7 +96,7 @@ async fn settings_that_would_lend_a_key_to_a_network_are_errors() {
         (&["--auth", "token", "--tokens-file", "/nonexistent"], &[], "set VERIFA_API_KEY"),
         (&["--auth", "token"], &[key], "verifa-mcp token new"),
         (&["--auth", "token", "--tokens-file", "/nonexistent/tokens"], &[key], "verifa-mcp token new"),
-        (&["--auth", "oauth"], &[key], "must be one of none, api-key, token"),
+        (&["--auth", "basic"], &[key], "must be one of none, api-key, token, oauth"),
         (&["--listen", "nonsense"], &[], "must be an address and a port"),
         (&["--allowed-host", "a b"], &[], "must be a host name"),
         (&["--allowed-origin", "app.example.com"], &[], "must be an origin"),
@@ -210,7 +210,11 @@ async fn two_callers_never_get_each_others_results_under_load() {
         body["capture_url"] = json!(format!("https://app.withverifa.com/verify/tok_{caller}"));
         upstream.plan(&format!("ses_{caller}"), [Reply::json(200, &body)]);
     }
-    let server = HttpServer::of_api(&upstream.url, &[("VERIFA_MCP_MAX_UPSTREAM", "400")]).await;
+    let server = HttpServer::of_api(
+        &upstream.url,
+        &[("VERIFA_MCP_MAX_UPSTREAM", "400"), ("VERIFA_MCP_WRITES_PER_CALLER", "1000/1h")],
+    )
+    .await;
     let calls = (0..200).map(|number| {
         let caller = if number % 2 == 0 { "a" } else { "b" };
         let call = server.resume(&format!("vk_sandbox_{caller}"), &format!("ses_{caller}"));

@@ -80,7 +80,11 @@ pub(crate) struct HttpServer {
 
 impl HttpServer {
     pub(crate) async fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let listen = ["http", "--listen", "127.0.0.1:0"];
+        Self::start_on("127.0.0.1:0", arguments, environment).await
+    }
+
+    pub(crate) async fn start_on(address: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let listen = ["http", "--listen", address];
         let mut command = program(listen.into_iter().chain(arguments.iter().copied()));
         command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();

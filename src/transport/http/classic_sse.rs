@@ -159,7 +159,7 @@ async fn end_when_not_allowed(state: &HttpState, opened: Caller, headers: Header
     };
     loop {
         sleep(AUTHENTICATION_INTERVAL).await;
-        if !state.config.auth.authenticate(&headers).await.is_ok_and(is_allowed) {
+        if !state.config.auth.authenticate(&headers, None).await.is_ok_and(is_allowed) {
             tracing::info!(
                 caller = opened.label(),
                 "a stream ended: its caller's permissions were revoked or narrowed"

@@ -1,7 +1,7 @@
 //! Health probes and metrics: is the server alive, is it ready, what has it done.
 //!
-//! An outage at Verifa must not make a replica unready, since all replicas would be at once: it is a metric, and agents
-//! are told in the results of their calls.
+//! An outage at Verifa or, later than the start, at the authorization server must not make a replica unready, since all
+//! replicas would be at once: it is a metric or a log line, and callers are told in their responses.
 
 use axum::{
     http::{StatusCode, header::CONTENT_TYPE},
@@ -14,11 +14,12 @@ pub(super) fn alive() -> Response {
     "alive\n".into_response()
 }
 
-pub(super) fn ready(is_stopping: bool) -> Response {
-    if is_stopping {
-        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response()
-    } else {
-        "ready\n".into_response()
+/// `has_keys`: whether the keys of the authorization server were loaded once.
+pub(super) fn ready(is_stopping: bool, has_keys: bool) -> Response {
+    match (is_stopping, has_keys) {
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response(),
+        (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "waiting for the authorization server\n").into_response(),
+        (false, true) => "ready\n".into_response(),
     }
 }
 

@@ -10,12 +10,12 @@ use axum::{
         HeaderMap, HeaderValue, Request,
         header::{ACCEPT, CONTENT_TYPE},
     },
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use hyper::body::Incoming;
 
-use super::{HttpState, error_response::error_response, limits::CallPermit, rejection::closing};
-use crate::call::Caller;
+use super::{HttpState, auth::AuthError, error_response::error_response, limits::CallPermit, rejection::closing};
+use crate::{call::Caller, server::MissingScope};
 
 /// The media types of responses, which the SDK requires a client to name both.
 const BOTH_TYPES: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
@@ -31,10 +31,16 @@ pub(super) async fn respond(
     if accepts_any(request.headers()) {
         request.headers_mut().insert(ACCEPT, BOTH_TYPES);
     }
-    request.extensions_mut().insert(caller);
+    let missing_scope = MissingScope::default();
+    request.extensions_mut().insert(missing_scope.clone());
+    request.extensions_mut().insert(caller.clone());
     // Held until the call has ended: it travels with the request.
     request.extensions_mut().insert(Arc::new(permit));
     let response = state.mcp.handle(request).await.map(Body::new);
+    // In JSON mode no part of a response is sent before the call has ended.
+    if let (Some(oauth), Some(tool)) = (state.config.auth.oauth(), missing_scope.tool()) {
+        return AuthError::from(oauth.insufficient_scope(&caller, tool)).into_response();
+    }
     if response.status().is_client_error() || response.status().is_server_error() {
         return as_json(response).await;
     }

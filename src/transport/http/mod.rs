@@ -19,12 +19,15 @@ pub(crate) mod routes;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use axum::http::Request;
+use futures_util::FutureExt;
+use hyper::body::Incoming;
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
 };
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::{Layer, service_fn};
+use tower::{Layer, ServiceExt, service_fn};
 
 use self::{
     access_log::AccessLog, auth::Authenticator, classic_sse::StreamRegistry, connections::Connections,
@@ -35,6 +38,7 @@ use crate::{
     hosts::{AllowedHost, AllowedOrigin},
     metrics::Metrics,
     server::Server,
+    tools::WriteLimit,
 };
 
 /// The largest request body, in bytes. A call's arguments are far smaller.
@@ -60,6 +64,8 @@ pub(crate) struct HttpConfig {
     pub(crate) max_streams_per_caller: usize,
     /// `None`: unlimited.
     pub(crate) max_calls_per_caller: Option<usize>,
+    /// `None`: unlimited.
+    pub(crate) writes_per_caller: Option<WriteLimit>,
     /// From a request to the beginning of its response.
     pub(crate) request_timeout: Duration,
     /// Time for running calls to end when the server stops.
@@ -140,8 +146,17 @@ impl HttpServer {
             let state = state.clone();
             service_fn(move |request| routes::handle(state.clone(), routes.clone(), request))
         };
-        let cors = access_control::cors(state.config.allowed_origins.clone());
-        let main = cors.layer(service(routes::of_main_listener(&state.config)));
+        let routes = routes::of_main_listener(&state.config);
+        let open = service(routes.clone());
+        let with_cors = access_control::cors(state.config.allowed_origins.clone()).layer(open.clone());
+        let main_state = state.clone();
+        let main = service_fn(move |request: Request<Incoming>| {
+            // What is open to every origin says so itself.
+            match routes::is_open(&routes, request.uri().path(), &main_state.config) {
+                true => open.clone().oneshot(request).left_future(),
+                false => with_cors.clone().oneshot(request).right_future(),
+            }
+        });
 
         let max_connections = state.config.max_connections;
         let connections = Connections::new(max_connections, state.config.max_connections_per_owner(), stopping.clone());

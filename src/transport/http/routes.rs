@@ -6,7 +6,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     http::{HeaderName, HeaderValue, Method, Request, StatusCode},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use hyper::body::Incoming;
 use tokio::time::timeout;
@@ -15,6 +15,7 @@ use super::{
     HttpConfig, HttpState,
     access_control::{check_host, check_origin, check_site},
     access_log::{AccessLine, REQUEST_ID, request_id},
+    auth::oauth::WELL_KNOWN,
     classic_sse,
     connection_owner::ConnectionShare,
     error_response::error_response,
@@ -30,10 +31,11 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 
 const GET: &[Method] = &[Method::GET];
 const GET_HEAD: &[Method] = &[Method::GET, Method::HEAD];
+const GET_HEAD_OPTIONS: &[Method] = &[Method::GET, Method::HEAD, Method::OPTIONS];
 const POST: &[Method] = &[Method::POST];
 
 /// The routes of the main listeners. `/mcp`, which nearly every request is for, is first.
-const ROUTES: [Route; 7] = [
+const ROUTES: [Route; 8] = [
     Route::closed("/mcp", POST, CallerHandler::Mcp),
     // Pasted URLs and load balancers add the slash; a redirect would lose the `Authorization` header.
     Route::closed("/mcp/", POST, CallerHandler::Mcp),
@@ -42,6 +44,7 @@ const ROUTES: [Route; 7] = [
     Route::probe("/healthz", GET_HEAD, PublicHandler::Alive),
     Route::probe("/readyz", GET_HEAD, PublicHandler::Ready),
     Route::public("/metrics", GET_HEAD, PublicHandler::Metrics),
+    Route::open(WELL_KNOWN, GET_HEAD_OPTIONS, PublicHandler::OAuthMetadata),
 ];
 
 /// The routes of a listener for metrics alone, which scrapers reach under any name.
@@ -65,6 +68,8 @@ enum Access {
     Caller(CallerHandler),
     /// Everyone, if `Host` and `Origin` are allowed.
     Public(PublicHandler),
+    /// Everyone, web pages of every origin too.
+    Open(PublicHandler),
     /// Everyone, with any `Host`, also while the server stops: probes use whatever address they found.
     Probe(PublicHandler),
 }
@@ -81,6 +86,7 @@ enum PublicHandler {
     Alive,
     Ready,
     Metrics,
+    OAuthMetadata,
 }
 
 impl CallerHandler {
@@ -101,6 +107,10 @@ impl Route {
         Self { path, methods, access: Access::Public(handler) }
     }
 
+    const fn open(path: &'static str, methods: &'static [Method], handler: PublicHandler) -> Self {
+        Self { path, methods, access: Access::Open(handler) }
+    }
+
     const fn probe(path: &'static str, methods: &'static [Method], handler: PublicHandler) -> Self {
         Self { path, methods, access: Access::Probe(handler) }
     }
@@ -109,9 +119,22 @@ impl Route {
         match self.access {
             Access::Caller(CallerHandler::OpenStream | CallerHandler::ReceiveMessage) => config.classic_sse,
             Access::Public(PublicHandler::Metrics) => config.has_metrics_beside_mcp(),
-            Access::Caller(_) | Access::Public(_) | Access::Probe(_) => true,
+            Access::Open(PublicHandler::OAuthMetadata) => config.auth.oauth().is_some(),
+            Access::Caller(_) | Access::Public(_) | Access::Open(_) | Access::Probe(_) => true,
         }
     }
+}
+
+fn find<'a>(routes: &'a [Route], path: &str, config: &HttpConfig) -> Option<&'a Route> {
+    // The addresses of the metadata depend on the public URL's path.
+    let is_metadata = || config.auth.oauth().is_some_and(|oauth| oauth.is_metadata_path(path));
+    let found = routes.iter().find(|route| route.path == path);
+    found.or_else(|| routes.iter().find(|route| route.path == WELL_KNOWN && is_metadata()))
+}
+
+/// Whether web pages of every origin may send a request.
+pub(super) fn is_open(routes: &[Route], path: &str, config: &HttpConfig) -> bool {
+    find(routes, path, config).is_some_and(|route| matches!(route.access, Access::Open(_)))
 }
 
 /// Path, methods and publicness of every route, for the test that walks the table.
@@ -142,7 +165,7 @@ pub(super) async fn handle(
     routes: Arc<[Route]>,
     mut request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
-    let route = routes.iter().find(|route| route.path == request.uri().path());
+    let route = find(&routes, request.uri().path(), &state.config);
     let id = request_id(request.headers());
     let path = route.map_or("other", |route| route.path);
     let mut line = AccessLine::new(&state.access_log, request.method(), path, &id);
@@ -172,7 +195,9 @@ async fn admit(
             return Err(RequestRejection::Stopping);
         }
         check_host(headers, request.uri(), &config.allowed_hosts)?;
-        check_origin(headers, &config.allowed_origins)?;
+        if !route.is_some_and(|route| matches!(route.access, Access::Open(_))) {
+            check_origin(headers, &config.allowed_origins)?;
+        }
     }
     let route = route.ok_or(RequestRejection::NotFound)?;
     let check_method = || {
@@ -180,13 +205,13 @@ async fn admit(
         is_allowed.then_some(()).ok_or(RequestRejection::Method(route.methods))
     };
     match route.access {
-        Access::Public(handler) | Access::Probe(handler) => {
+        Access::Public(handler) | Access::Open(handler) | Access::Probe(handler) => {
             check_method()?;
             Ok(Admitted::Public(handler))
         }
         Access::Caller(handler) => {
             check_site(headers)?;
-            let mut caller = config.auth.authenticate(headers).await?;
+            let mut caller = config.auth.authenticate(headers, request.uri().query()).await?;
             line.caller = caller.label().map(str::to_owned);
             if let Some(share) = request.extensions().get::<Arc<ConnectionShare>>() {
                 share.assign_to(&caller)?;
@@ -194,7 +219,7 @@ async fn admit(
             // Only now: clients discover with a GET of /mcp how to authenticate.
             check_method()?;
             let query = Query::parse(request.uri().query().unwrap_or_default(), handler.parameters())?;
-            caller.permissions = caller.permissions.intersection(&config.permissions).intersection(&query.permissions);
+            caller.limit_to(config.permissions.intersection(&query.permissions));
             Ok(match handler {
                 CallerHandler::Mcp => {
                     let permit = state.calls.try_acquire(&caller)?;
@@ -211,8 +236,14 @@ async fn respond(state: &Arc<HttpState>, admitted: Admitted, request: Request<In
     let time = state.config.request_timeout;
     match admitted {
         Admitted::Public(PublicHandler::Alive) => health::alive(),
-        Admitted::Public(PublicHandler::Ready) => health::ready(state.stopping.is_cancelled()),
+        Admitted::Public(PublicHandler::Ready) => {
+            health::ready(state.stopping.is_cancelled(), state.config.auth.is_ready())
+        }
         Admitted::Public(PublicHandler::Metrics) => health::metrics(&state.metrics),
+        Admitted::Public(PublicHandler::OAuthMetadata) => match state.config.auth.oauth() {
+            Some(oauth) => oauth.metadata(request.method()),
+            None => RequestRejection::NotFound.into_response(),
+        },
         Admitted::Mcp(caller, permit) => {
             // Boxed: the future is large, and would be moved around in one piece with others.
             let handled = Box::pin(mcp::respond(state, caller, permit, request));

@@ -1,10 +1,11 @@
 //! Authentication: reads a request's credentials and returns its caller, or why it has none.
 //!
 //! It keeps nothing between requests, and a configured key is never lent to a caller who brings none. Error texts are for
-//! the person who configures the client; they never repeat credentials. `api_key` and `token` are the modes that read
-//! credentials.
+//! the person who configures the client; they never repeat credentials. `api_key`, `token` and `oauth` are the modes that
+//! read credentials.
 
 mod api_key;
+pub(crate) mod oauth;
 mod token;
 
 use axum::{
@@ -15,7 +16,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::error_response::error_response;
+use self::oauth::{OAuth, OAuthRejection};
+use super::error_response::{error_response, retryable_error};
 use crate::{
     call::Caller,
     tokens::Tokens,
@@ -29,6 +31,8 @@ pub(crate) enum AuthMode {
     None,
     ApiKey,
     Token,
+    #[strum(serialize = "oauth")]
+    OAuth,
 }
 
 impl AuthMode {
@@ -54,15 +58,27 @@ pub(crate) enum Authenticator {
     ApiKey,
     /// The tokens, and the key that calls are made with.
     Token(Box<Tokens>, ApiKey),
+    /// What tokens are verified with, and the key that calls are made with.
+    OAuth(Box<OAuth>, ApiKey),
 }
 
 impl Authenticator {
-    pub(super) async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, AuthError> {
+    pub(super) async fn authenticate(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Caller, AuthError> {
         match self {
             Self::None(caller) => Ok(caller.clone()),
             Self::ApiKey => api_key::authenticate(credentials(headers)?),
             Self::Token(tokens, key) => token::authenticate(tokens, key, credentials(headers)?),
+            Self::OAuth(oauth, key) => Ok(oauth.authenticate(headers, query, key).await?),
         }
+    }
+
+    pub(crate) fn oauth(&self) -> Option<&OAuth> {
+        if let Self::OAuth(oauth, _) = self { Some(oauth) } else { None }
+    }
+
+    /// Whether callers can be authenticated, which may need an authorization server.
+    pub(super) fn is_ready(&self) -> bool {
+        self.oauth().is_none_or(OAuth::is_ready)
     }
 }
 
@@ -112,6 +128,8 @@ pub(super) enum AuthError {
     UnknownToken,
     #[error("This stream was opened with other credentials. Send each message with those of its stream.")]
     OtherStream,
+    #[error(transparent)]
+    OAuth(#[from] OAuthRejection),
 }
 
 impl AuthError {
@@ -123,19 +141,27 @@ impl AuthError {
             | Self::MissingToken
             | Self::UnknownToken
             | Self::OtherStream => StatusCode::UNAUTHORIZED,
+            Self::OAuth(rejection) => rejection.status,
         }
     }
 
-    /// The value of `WWW-Authenticate`. Without `resource_metadata`, which clients take as an invitation to OAuth
+    /// The value of `WWW-Authenticate`. Without OAuth it has no `resource_metadata`, which clients take as an invitation to
     /// discovery.
     fn challenge(&self) -> Option<HeaderValue> {
-        (self.status() == StatusCode::UNAUTHORIZED).then(|| HeaderValue::from_static("Bearer"))
+        match self {
+            Self::OAuth(rejection) => rejection.challenge.as_deref().and_then(|text| HeaderValue::from_str(text).ok()),
+            _ => (self.status() == StatusCode::UNAUTHORIZED).then(|| HeaderValue::from_static("Bearer")),
+        }
     }
 }
 
 impl IntoResponse for AuthError {
     fn into_response(self) -> Response {
-        let mut response = error_response(self.status(), &self.to_string());
+        let (status, text) = (self.status(), self.to_string());
+        let mut response = match status {
+            StatusCode::SERVICE_UNAVAILABLE => retryable_error(status, 10, &text),
+            _ => error_response(status, &text),
+        };
         if let Some(challenge) = self.challenge() {
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }

@@ -12,5 +12,5 @@ use crate::{
 pub(super) fn authenticate(tokens: &Tokens, key: &ApiKey, credentials: Option<&str>) -> Result<Caller, AuthError> {
     let token = credentials.ok_or(AuthError::MissingToken)?;
     let TokenOwner { name, permissions } = tokens.find(token).ok_or(AuthError::UnknownToken)?;
-    Ok(Caller { key: Some(key.clone()), name: Some(String::from(name)), permissions })
+    Ok(Caller { key: Some(key.clone()), name: Some(String::from(name)), permissions, ..Caller::default() })
 }
