@@ -2,11 +2,16 @@
 //!
 //! Both have the quiet zone that scanners need. What is drawn is as secret as the text.
 
-use png::{BitDepth, ColorType, Encoder, Filter};
-use qrcode::{Color, EcLevel, QrCode};
+use png::{BitDepth, ColorType, DeflateCompression, Encoder, Filter};
+use qrcode::{
+    Color, EcLevel, bits,
+    canvas::{Canvas, MaskPattern},
+    ec,
+    render::{Renderer, unicode::Dense1x2},
+};
 
 /// Light modules around the code (ISO/IEC 18004).
-const QUIET_ZONE: usize = 4;
+const QUIET_ZONE: u32 = 4;
 /// Eight, so that one byte of an image with one bit a pixel is one module; large enough for a phone held to a screen.
 const PIXELS_PER_MODULE: usize = 8;
 
@@ -15,58 +20,50 @@ const RESET: &str = "\u{1b}[0m";
 
 /// A PNG, black on white; `None` where the text is too long for a QR code (2,331 bytes).
 pub(crate) fn png(text: &str) -> Option<Vec<u8>> {
-    let rows = modules(text)?;
-    let side = u32::try_from(rows.len() * PIXELS_PER_MODULE).ok()?;
-    let pixels: Vec<u8> = rows
-        .iter()
-        .map(|row| row.iter().map(|dark| if *dark { 0x00 } else { 0xff }).collect::<Vec<u8>>())
-        .flat_map(|row| row.repeat(PIXELS_PER_MODULE))
-        .collect();
+    let (colors, width) = modules(text)?;
+    let quiet_zone = QUIET_ZONE as usize;
+    let side = width + 2 * quiet_zone;
+    let mut pixels = vec![0xff; side * side * PIXELS_PER_MODULE];
+    let rows = pixels.chunks_exact_mut(side * PIXELS_PER_MODULE).skip(quiet_zone);
+    for (colors, lines) in colors.chunks_exact(width).zip(rows) {
+        for line in lines.chunks_exact_mut(side) {
+            let modules = line.iter_mut().skip(quiet_zone).zip(colors);
+            modules.for_each(|(byte, color)| *byte = color.select(0x00, 0xff));
+        }
+    }
 
+    let side = u32::try_from(side * PIXELS_PER_MODULE).ok()?;
     let mut png = Vec::new();
     let mut encoder = Encoder::new(&mut png, side, side);
     encoder.set_color(ColorType::Grayscale);
     encoder.set_depth(BitDepth::One);
     // Filters are for photographs: rows of modules are a third smaller without.
     encoder.set_filter(Filter::NoFilter);
+    // Half the default's time, and no larger: an agent reads the picture as base64, so its size counts, too.
+    encoder.set_deflate_compression(DeflateCompression::Level(4));
     let mut writer = encoder.write_header().ok()?;
     writer.write_image_data(&pixels).ok()?;
     writer.finish().ok()?;
     Some(png)
 }
 
-/// Lines of half blocks in explicit colours, so that dark and light terminals show the same; `None` as for [`png`].
+/// Lines of half blocks in explicit colors, so that dark and light terminals show the same; `None` as for [`png`].
 pub(crate) fn terminal(text: &str) -> Option<String> {
-    let mut rows = modules(text)?;
-    // Two rows make a line, and a code's side is odd.
-    rows.push(vec![false; rows.len()]);
-    let lines = rows.chunks_exact(2).map(|pair| {
-        let [upper, lower] = pair else { return String::new() };
-        let blocks: String = upper
-            .iter()
-            .zip(lower)
-            .map(|dark| match dark {
-                (true, true) => '█',
-                (true, false) => '▀',
-                (false, true) => '▄',
-                (false, false) => ' ',
-            })
-            .collect();
-        format!("{BLACK_ON_WHITE}{blocks}{RESET}\n")
-    });
-    Some(lines.collect())
+    let (colors, width) = modules(text)?;
+    let drawing = Renderer::<Dense1x2>::new(&colors, width, QUIET_ZONE).build();
+    Some(drawing.lines().map(|line| format!("{BLACK_ON_WHITE}{line}{RESET}\n")).collect())
 }
 
-/// The code's modules row by row, quiet zone included; `true` is dark.
-fn modules(text: &str) -> Option<Vec<Vec<bool>>> {
-    let code = QrCode::with_error_correction_level(text, EcLevel::M).ok()?;
-    let width = code.width();
-    let light = |count| std::iter::repeat_n(false, count);
-    let colors = code.to_colors();
-    let code_rows = colors.chunks(width).map(|row| {
-        let dark = row.iter().map(|color| *color == Color::Dark);
-        light(QUIET_ZONE).chain(dark).chain(light(QUIET_ZONE)).collect()
-    });
-    let margin = || std::iter::repeat_with(|| light(width + 2 * QUIET_ZONE).collect()).take(QUIET_ZONE);
-    Some(margin().chain(code_rows).chain(margin()).collect())
+/// The code's modules row by row, and how many a row has.
+///
+/// The mask is fixed: comparing all eight takes most of the time, and decoders read each equally well.
+fn modules(text: &str) -> Option<(Vec<Color>, usize)> {
+    let bits = bits::encode_auto(text.as_bytes(), EcLevel::M).ok()?;
+    let version = bits.version();
+    let (data, error_correction) = ec::construct_codewords(&bits.into_bytes(), version, EcLevel::M).ok()?;
+    let mut canvas = Canvas::new(version, EcLevel::M);
+    canvas.draw_all_functional_patterns();
+    canvas.draw_data(&data, &error_correction);
+    canvas.apply_mask(MaskPattern::Checkerboard);
+    Some((canvas.into_colors(), usize::try_from(version.width()).ok()?))
 }

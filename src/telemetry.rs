@@ -1,9 +1,8 @@
 //! Logs, on stderr alone: stdout belongs to the protocol.
 //!
-//! A client that does not read stderr must not hold the server up: lines that find no room are dropped.
-//!
-//! Whatever is asked for, other people's crates are heard from `warn` up: below it they print whole messages, with keys
-//! and links. `RUST_LOG` is not read.
+//! A client that does not read stderr must not delay the server: lines that do not fit into the buffer are dropped. At any
+//! level, other people's crates are logged from `warn` up: below it they print whole messages, with keys and links.
+//! `RUST_LOG` is not read.
 
 use std::{
     io::{self, BufWriter, Write},
@@ -15,7 +14,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "lowercase")]
 pub(crate) enum Format {
@@ -26,13 +25,13 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Lines that wait to be written before the next ones are dropped.
-const WAITING_LINES: usize = 8_192;
+/// Lines that wait to be written; further ones are dropped.
+const MAX_BUFFERED_LINES: usize = 8_192;
 
-/// How long the writer rests after it has written. Waking it for every line costs more than the line.
-const REST: Duration = Duration::from_millis(10);
+/// How long the writer waits after it has written. Waking it for every line costs more than the line.
+const BATCH_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Starts logging for the process; a second start is ignored. What waits is written when the returned value is dropped.
+/// Starts logging for the process; a second start is ignored. Buffered lines are written when the returned value is dropped.
 pub(crate) fn start(level: LevelFilter, format: Format) -> WorkerGuard {
     let ceiling = level.min(LevelFilter::WARN);
     let targets = Targets::new()
@@ -40,8 +39,9 @@ pub(crate) fn start(level: LevelFilter, format: Format) -> WorkerGuard {
         .with_target(env!("CARGO_CRATE_NAME"), level)
         // It takes every client that leaves during its call for an error.
         .with_target("rmcp::service", LevelFilter::OFF);
-    let stderr = Resting(BufWriter::new(io::stderr()));
-    let (writer, guard) = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING_LINES).finish(stderr);
+    let stderr = BatchingWriter(BufWriter::new(io::stderr()));
+    let (writer, guard) =
+        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(MAX_BUFFERED_LINES).finish(stderr);
     let layer = fmt::layer().with_writer(writer);
     let layer = match format {
         Format::Text => layer.with_ansi(false).boxed(),
@@ -52,10 +52,10 @@ pub(crate) fn start(level: LevelFilter, format: Format) -> WorkerGuard {
     guard
 }
 
-/// Writes a line at once, and those that come while it rests together. It is flushed whenever no line waits.
-struct Resting<W: Write>(BufWriter<W>);
+/// Writes a line at once, and those that come during the interval after it together.
+struct BatchingWriter<W: Write>(BufWriter<W>);
 
-impl<W: Write> Write for Resting<W> {
+impl<W: Write> Write for BatchingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.write(bytes)
     }
@@ -64,7 +64,7 @@ impl<W: Write> Write for Resting<W> {
         let has_written = !self.0.buffer().is_empty();
         self.0.flush()?;
         if has_written {
-            thread::sleep(REST);
+            thread::sleep(BATCH_INTERVAL);
         }
         Ok(())
     }

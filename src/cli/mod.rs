@@ -17,8 +17,11 @@ use std::{env, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use self::flags::{Check, Completions, EmulatorFlags, Install, Man, Resume, Token};
 pub(crate) use self::process::run;
+use self::{
+    flags::{Check, Completions, EmulatorFlags, Install, Man, Resume, Token},
+    process::{UsageError, is_standard_stream},
+};
 use crate::{
     config::{Config, HttpSettings, Settings},
     emulator::{Emulator, Options},
@@ -80,11 +83,17 @@ enum Command {
     Man(Man),
 }
 
+const AUDIT_LOG_IN_THE_WAY: &str = "VERIFA_MCP_AUDIT_LOG leads to stdout or stderr, which carry the protocol and the \
+    logs here; name a file";
+
 impl Cli {
     fn run(self) -> anyhow::Result<ExitCode> {
         let settings = &self.settings;
         match self.command.unwrap_or(Command::Stdio) {
             Command::Stdio => process::serve(settings, async |config| {
+                if settings.audit_log.as_deref().is_some_and(is_standard_stream) {
+                    return Err(UsageError(AUDIT_LOG_IN_THE_WAY.to_owned()).into());
+                }
                 let config = with_emulator(config).await?;
                 if config.tools.emulated {
                     tracing::info!("calls go to the emulator inside this process, not to Verifa");

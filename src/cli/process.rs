@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::bail;
 use clap::{
     Parser,
     error::{Error, ErrorKind},
@@ -107,6 +108,48 @@ fn not_utf8() -> String {
         .filter(|name| name.starts_with("VERIFA_"))
         .map(|name| format!("verifa-mcp: {name} is not valid UTF-8\n"))
         .collect()
+}
+
+/// Refuses to produce what cannot be produced again if there is no stdout to print it to.
+///
+/// # Errors
+/// When stdout is closed.
+pub(super) fn require_stdout(consequence: &str) -> anyhow::Result<()> {
+    if is_closed(&io::stdout()) {
+        bail!("stdout is closed: {consequence}");
+    }
+    Ok(())
+}
+
+/// Whether the process began without this stream: Rust then opens `/dev/null` in its place, for reading and writing.
+#[cfg(unix)]
+fn is_closed(stream: &impl std::os::fd::AsFd) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    use rustix::fs::{OFlags, fcntl_getfl, fstat};
+
+    let is_null = || Some(fstat(stream).ok()?.st_rdev == std::fs::metadata("/dev/null").ok()?.rdev());
+    let opened_for = fcntl_getfl(stream).map(|flags| flags & OFlags::RWMODE);
+    opened_for == Ok(OFlags::RDWR) && is_null() == Some(true)
+}
+
+/// Whether a path leads to this process's stdout or stderr.
+#[cfg(unix)]
+pub(super) fn is_standard_stream(path: &str) -> bool {
+    let identity = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
+    let streams = [rustix::fs::fstat(io::stdout()), rustix::fs::fstat(io::stderr())];
+    let file = rustix::fs::stat(path).map(identity);
+    file.is_ok() && streams.into_iter().any(|stream| stream.map(identity) == file)
+}
+
+#[cfg(not(unix))]
+pub(super) const fn is_standard_stream(_path: &str) -> bool {
+    false
+}
+
+#[cfg(not(unix))]
+const fn is_closed<T>(_stream: &T) -> bool {
+    false
 }
 
 fn report(text: &str) {

@@ -13,7 +13,10 @@ use rmcp::model::JsonObject;
 use serde_json::json;
 use tracing::{Instrument, field::Empty};
 
-use super::{flags::Resume, process::UsageError};
+use super::{
+    flags::Resume,
+    process::{UsageError, require_stdout},
+};
 use crate::{
     call::{Arrival, Caller},
     config::Config,
@@ -27,6 +30,10 @@ pub(super) async fn run(flags: &Resume, config: &Config) -> anyhow::Result<ExitC
     if let Some(key) = &flags.idempotency_key {
         arguments.insert("idempotency_key".to_owned(), json!(key));
     }
+    // A program that throws stdout away may have asked for the file.
+    if flags.qr_file.is_none() {
+        require_stdout("the new link would be lost; nothing was sent, and the session was not resumed")?;
+    }
     let state = config.server_state();
     let span = tracing::error_span!("call", session_id = Empty);
     match resume(arguments, &state, &config.caller).instrument(span).await {
@@ -37,7 +44,7 @@ pub(super) async fn run(flags: &Resume, config: &Config) -> anyhow::Result<ExitC
             }
             let output = if flags.json { format!("{}\n", link.structured()) } else { describe(&link) };
             // The link first: it must not be lost when the QR code cannot be written.
-            let printed = io::stdout().write_all(output.as_bytes()).and_then(|()| io::stdout().flush());
+            let printed = anstream::stdout().write_all(output.as_bytes()).and_then(|()| io::stdout().flush());
             printed.context("the session was resumed, but its link cannot be printed")?;
             if let Some(path) = &flags.qr_file {
                 write_qr_code(&link, path)?;

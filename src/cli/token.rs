@@ -13,7 +13,7 @@ use anyhow::Context;
 
 use super::{
     flags::{Token, TokenCommand},
-    process::UsageError,
+    process::{UsageError, require_stdout},
 };
 use crate::{
     call::{Permissions, Toolset},
@@ -38,6 +38,7 @@ pub(super) fn run(flags: &Token) -> anyhow::Result<ExitCode> {
 }
 
 fn new(path: &Path, name: CallerName, permissions: Permissions) -> anyhow::Result<ExitCode> {
+    require_stdout("the token would be lost; none was issued")?;
     let token = tokens::issue(path, name.clone(), permissions)?;
     let mut out = io::stdout().lock();
     writeln!(out, "{}", token.expose()).and_then(|()| out.flush()).with_context(|| {

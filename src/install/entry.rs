@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::client::ClientSpec;
 use crate::{
-    untrusted::SECRET_PREFIXES,
+    untrusted::contains_secret,
     verifa::{ApiKey, Environment},
 };
 
@@ -61,8 +61,7 @@ impl FromStr for ServerName {
         let is_valid = (1..=Self::MAX_LENGTH).contains(&text.len())
             && text.starts_with(|first: char| first.is_ascii_alphanumeric())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-        let is_secret = SECRET_PREFIXES.iter().any(|prefix| text.to_ascii_lowercase().contains(prefix));
-        (is_valid && !is_secret).then(|| Self(text.to_owned())).ok_or(InvalidServerName)
+        (is_valid && !contains_secret(text)).then(|| Self(text.to_owned())).ok_or(InvalidServerName)
     }
 }
 
@@ -170,7 +169,7 @@ mod tests {
         for name in ["verifa-mcp", "verifa_live", "a", "4", &"x".repeat(64)] {
             assert_eq!(name.parse::<ServerName>().map(|name| name.to_string()).as_deref(), Ok(name));
         }
-        for name in ["", "-a", "--scope", "_a", "a b", "a.b", "zoë", "vk_live_abc", "aVK_LIVE_abc", &"x".repeat(65)] {
+        for name in ["", "-a", "--scope", "_a", "a b", "a.b", "zoë", "vk_live_abc", "a_VK_LIVE_abc", &"x".repeat(65)] {
             assert_eq!(name.parse::<ServerName>(), Err(InvalidServerName), "{name}");
         }
         assert!(ServerName::default().as_str().parse::<ServerName>().is_ok());

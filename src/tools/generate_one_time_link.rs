@@ -47,7 +47,7 @@ const IDEMPOTENCY_KEY: Argument<IdempotencyKey> =
 impl Tool for GenerateOneTimeLink {
     const SPEC: &'static ToolSpec = &ToolSpec {
         name: "generate_one_time_link",
-        title: "Make a one-time Verifa link",
+        title: "Create a one-time Verifa link",
         description: "Creates a one-time capture link and QR code for a Verifa session, with a lifetime you choose. Use it \
             instead of resume_session when about 20 minutes is too short, for example if the link is emailed. Any earlier \
             one-time link for the session stops working. Not available for completed, failed or redacted sessions.\n\

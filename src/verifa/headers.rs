@@ -15,6 +15,7 @@ use super::{
     text::{InvalidText, Rule, Text, allowed},
     wire,
 };
+use crate::untrusted::contains_secret;
 
 /// `Idempotency-Key`: the same key with the same parameters returns the original response again for 24 hours.
 pub(crate) type IdempotencyKey = Text<IdempotencyKeyRule>;
@@ -26,6 +27,9 @@ impl Rule for IdempotencyKeyRule {
     const ALLOWED: &'static str = "1 to 255 visible ASCII characters, no spaces";
 
     fn check(text: &str) -> Result<(), InvalidText> {
+        if contains_secret(text) {
+            return Err(InvalidText::Secret(Self::ALLOWED));
+        }
         let length = 1..=IdempotencyKey::MAX_LENGTH;
         allowed::<Self>(length.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()))
     }

@@ -10,7 +10,7 @@ use super::{
     BaseUrl, BodyError, DateTime, Endpoint, SessionId,
     text::{InvalidText, Rule, Text, allowed},
 };
-use crate::untrusted::{SECRET_PREFIXES, UntrustedText};
+use crate::untrusted::{UntrustedText, contains_secret};
 
 /// The longest text that is kept of a field, in characters.
 const MAX_TEXT_LENGTH: usize = 128;
@@ -172,7 +172,7 @@ impl Rule for SearchTextRule {
         let plain =
             !text.is_empty() && text.chars().count() <= SearchText::MAX_LENGTH && !text.contains(char::is_control);
         // It becomes part of a URL, and URLs are logged.
-        let secret = text.contains("://") || SECRET_PREFIXES.iter().any(|prefix| text.contains(prefix));
+        let secret = text.contains("://") || contains_secret(text);
         allowed::<Self>(plain && !secret)
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    program::{Client, Emulator, SANDBOX_KEY, run, stderr, text, with_stable_values},
+    program::{Client, Emulator, SANDBOX_KEY, run, stderr, stdout, text, with_stable_values},
     upstream::{Reply, Upstream, resumed},
 };
 
@@ -169,10 +169,12 @@ async fn no_secret_is_in_it() {
     let link = result["structuredContent"]["capture_url"].as_str().unwrap().to_owned();
     let picture = result["content"][1]["data"].as_str().unwrap().to_owned();
     for idempotency_key in [link.as_str(), SANDBOX_KEY] {
-        client.resume(json!({"session_id": "ses_demo_expired", "idempotency_key": idempotency_key})).await;
+        let arguments = json!({"session_id": "ses_demo_expired", "idempotency_key": idempotency_key});
+        let rejected = client.resume(arguments).await;
+        assert!(text(&rejected).contains("looks like an API key or a capture token"), "{rejected}");
     }
 
-    assert_eq!(log.lines().len(), 6);
+    assert_eq!(log.lines().len(), 2);
     let text = fs::read_to_string(&log.path).unwrap();
     let token = link.rsplit('/').next().unwrap();
     for secret in [SANDBOX_KEY, &link, token, &picture[..60], &picture[100..160], "tok_", "vk_"] {
@@ -338,4 +340,18 @@ async fn one_that_cannot_be_opened_is_a_wrong_setting() {
         assert!(stderr(&output).contains("2 invalid settings"), "with the others: {}", stderr(&output));
     }
     assert!(run([], &[("VERIFA_MCP_AUDIT_LOG", " ")]).await.status.success(), "empty counts as not set");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn over_stdio_it_cannot_be_stdout_or_stderr() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("link");
+    symlink("/dev/stdout", &link).unwrap();
+    for path in ["/dev/stdout", "/dev/stderr", "/proc/self/fd/1", "/dev/fd/2", link.to_str().unwrap()] {
+        let output = run(["--emulator", "--audit-log", path], &[]).await;
+        assert_eq!(output.status.code(), Some(2), "{path}: {output:?}");
+        assert!(stderr(&output).contains("VERIFA_MCP_AUDIT_LOG leads to stdout or stderr"), "{}", stderr(&output));
+        assert_eq!(stdout(&output), "", "{path}");
+    }
 }

@@ -42,6 +42,23 @@ pub(crate) async fn run<'a>(arguments: impl IntoIterator<Item = &'a str>, enviro
     tokio::time::timeout(TO_THE_END, output).await.expect("an end").unwrap()
 }
 
+/// Runs a shell command with the program as `$0` and nothing of the developer's environment.
+pub(crate) async fn shell(command: &str, environment: &[(&str, &str)]) -> Output {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command, env!("CARGO_BIN_EXE_verifa-mcp")]).env_clear().envs(environment.iter().copied());
+    let output = shell.stdin(Stdio::null()).kill_on_drop(true).output();
+    tokio::time::timeout(TO_THE_END, output).await.expect("an end").unwrap()
+}
+
+/// Runs the program to its end, with stdout closed.
+pub(crate) async fn run_without_stdout<'a>(
+    arguments: impl IntoIterator<Item = &'a str>,
+    environment: &[(&str, &str)],
+) -> Output {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    shell(&format!("exec \"$0\" {} >&-", arguments.join(" ")), environment).await
+}
+
 pub(crate) fn stdout(output: &Output) -> &str {
     str::from_utf8(&output.stdout).unwrap()
 }

@@ -7,12 +7,16 @@ pub(crate) fn decode_png(png: &[u8]) -> String {
     decode(image::load_from_memory_with_format(png, image::ImageFormat::Png).unwrap().to_luma8())
 }
 
-/// The text in a QR code that is drawn with half blocks, black on white.
+/// What a terminal gets before and after each line of a QR code, if it shows colors.
+pub(crate) const BLACK_ON_WHITE: [&str; 2] = ["\u{1b}[38;5;16;48;5;231m", "\u{1b}[0m"];
+
+/// The text in a QR code that is drawn with half blocks.
 pub(crate) fn decode_terminal(drawing: &str) -> String {
     const PIXELS: u32 = 4;
     let lines: Vec<Vec<char>> = drawing
         .lines()
-        .filter_map(|line| line.strip_prefix("\u{1b}[38;5;16;48;5;231m")?.strip_suffix("\u{1b}[0m"))
+        .map(|line| BLACK_ON_WHITE.into_iter().fold(line.to_owned(), |line, code| line.replace(code, "")))
+        .filter(|line| !line.is_empty() && line.chars().all(|character| "█▀▄ ".contains(character)))
         .map(|line| line.chars().collect())
         .collect();
     let (width, height) = (lines[0].len() as u32, lines.len() as u32 * 2);

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::{
-    program::{Emulator, SANDBOX_KEY, fetch, run, stderr, stdout},
-    qr::{decode_png, decode_terminal},
+    program::{Emulator, SANDBOX_KEY, fetch, run, run_without_stdout, shell, stderr, stdout},
+    qr::{BLACK_ON_WHITE, decode_png, decode_terminal},
     upstream::{Reply, Upstream},
 };
 
@@ -26,6 +26,51 @@ async fn a_stranger_sees_the_whole_job_in_one_command() {
         text.contains("demonstration: the link expired when this command ended. `verifa-mcp emulator` keeps one alive")
     );
     assert_eq!(stderr(&output), "");
+}
+
+#[tokio::test]
+async fn only_a_terminal_that_shows_colors_gets_them() {
+    for (variables, colors) in [
+        (&[][..], false),
+        (&[("CLICOLOR_FORCE", "1")], true),
+        (&[("CLICOLOR_FORCE", "1"), ("TERM", "xterm-256color")], true),
+        (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+        (&[("TERM", "dumb")], false),
+    ] {
+        let output = run(["resume", "ses_demo_expired", "--emulator"], variables).await;
+        let text = stdout(&output);
+        assert_eq!(text.contains(BLACK_ON_WHITE[0]), colors, "{variables:?}");
+        assert_eq!(text.contains('\u{1b}'), colors, "{variables:?}");
+        assert_eq!(decode_terminal(text), link_in(text));
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn without_a_stdout_nothing_is_resumed() {
+    let upstream = Upstream::always([Reply::resumed()]).await;
+    let environment = [("VERIFA_API_URL", upstream.url.as_str()), ("VERIFA_API_KEY", SANDBOX_KEY)];
+    for more in [&[][..], &["--json"]] {
+        let arguments = ["resume", "ses_1"].iter().chain(more).copied();
+        let output = run_without_stdout(arguments, &environment).await;
+        assert_eq!(output.status.code(), Some(1));
+        let error = stderr(&output);
+        assert!(error.contains("stdout is closed") && error.contains("the session was not resumed"), "{error}");
+    }
+    assert!(upstream.received().is_empty());
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_link_that_cannot_be_printed_is_an_error_that_says_that_the_session_was_resumed() {
+    for more in ["", "--json"] {
+        let command = format!("exec \"$0\" resume ses_demo_expired --emulator {more} >/dev/full");
+        let output = shell(&command, &[]).await;
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains("the session was resumed, but its link cannot be printed"), "{output:?}");
+    }
+    // Someone who throws the output away has a reason.
+    assert!(shell("exec \"$0\" resume ses_demo_expired --emulator >/dev/null", &[]).await.status.success());
 }
 
 #[tokio::test]

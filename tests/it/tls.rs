@@ -103,6 +103,33 @@ async fn proxy() -> String {
     address.to_string()
 }
 
+/// A SOCKS 5 proxy (RFC 1928) that connects every name to this computer; returns its address.
+async fn socks_proxy() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut greeting = [0; 2];
+                client.read_exact(&mut greeting).await.unwrap();
+                client.read_exact(&mut vec![0; greeting[1].into()]).await.unwrap();
+                client.write_all(&[5, 0]).await.unwrap();
+                let mut request = [0; 5];
+                client.read_exact(&mut request).await.unwrap();
+                assert_eq!(request[..4], [5, 1, 0, 3], "connect to a name, which the proxy resolves");
+                let mut name = vec![0; request[4].into()];
+                client.read_exact(&mut name).await.unwrap();
+                assert_eq!(name, b"verifa.test");
+                let port = client.read_u16().await.unwrap();
+                let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+                let _ = copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    address.to_string()
+}
+
 async fn resume(url: &str, environment: &[(&str, &str)]) -> serde_json::Value {
     let mut client = Client::of_api(url, &[&[("VERIFA_MCP_RETRY_BUDGET", "3s")], environment].concat()).await;
     client.resume(json!({"session_id": "ses_1"})).await
@@ -201,6 +228,22 @@ async fn a_proxy_is_used_and_named_when_it_fails() {
 
     let excepted = resume(&url, &[trust, ("HTTPS_PROXY", &proxy), ("NO_PROXY", "verifa.test")]).await;
     assert!(text(&excepted).contains("Could not reach Verifa: the host name has no address"), "{excepted}");
+}
+
+#[tokio::test]
+async fn a_socks_proxy_is_used_and_named_when_it_fails() {
+    let (authority, upstream) = (Authority::new(), Upstream::always([Reply::resumed()]).await);
+    let port = authority.serve(&upstream, "verifa.test", |_| ()).await;
+    let url = format!("https://verifa.test:{port}");
+    let trust = ("VERIFA_CA_FILE", authority.file.as_str());
+    let proxy = format!("socks5h://{}", socks_proxy().await);
+    for variable in ["ALL_PROXY", "HTTPS_PROXY"] {
+        let through = resume(&url, &[trust, (variable, &proxy)]).await;
+        assert_eq!(through["isError"], false, "{through}");
+    }
+    let dead = resume(&url, &[trust, ("ALL_PROXY", "socks5h://user:secret@127.0.0.1:1")]).await;
+    assert!(text(&dead).contains("through the proxy 127.0.0.1:1"), "{dead}");
+    assert!(!text(&dead).contains("secret"));
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use verifa_mcp::internals::{
     tokens::{self, TokenOwner, Tokens, TokensError},
 };
 
-use crate::program::{program_on_a_full_disk, run, stderr, stdout};
+use crate::program::{program_on_a_full_disk, run, run_without_stdout, stderr, stdout};
 
 /// A folder for a tokens file.
 struct Place {
@@ -84,6 +84,16 @@ fn name(owner: Option<TokenOwner>) -> Option<String> {
 
 fn make_pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[tokio::test]
+async fn without_a_stdout_no_token_is_issued() {
+    let place = Place::new();
+    let environment = [("VERIFA_MCP_TOKENS_FILE", place.file.to_str().unwrap())];
+    let output = run_without_stdout(["token", "new", "ann"], &environment).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("stdout is closed: the token would be lost; none was issued"), "{output:?}");
+    assert!(!place.file.exists());
 }
 
 #[tokio::test]

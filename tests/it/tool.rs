@@ -196,6 +196,8 @@ async fn wrong_arguments_are_all_told_at_once_and_nothing_is_sent() {
         json!({"session_id": "ses_1", "sesion": "x", "a\u{202e}b": 1}),
         json!({"session_id": ["ses_1"], "idempotency_key": {"a": "b"}, "verifa_version": true}),
         json!({"session_id": "vk_live_pastedInTheWrongPlace"}),
+        json!({"session_id": "VK_SANDBOX_shouted", "idempotency_key": "retry-Tok_abc"}),
+        json!({"session_id": "ses_tok_abc"}),
     ];
     let mut texts = String::new();
     for arguments in cases {
