@@ -97,7 +97,7 @@ impl HttpClient {
     }
 }
 
-/// Whether a variable with this value names a proxy. One that does not is passed over in silence.
+/// Whether a variable with this value names a proxy. One that does not is ignored silently.
 pub(crate) fn is_proxy(value: &str) -> bool {
     let proxy = hyper_util::client::proxy::matcher::Matcher::builder().all(value).build();
     proxy.intercept(&axum::http::Uri::from_static("https://proxied.example")).is_some()

@@ -33,7 +33,7 @@ pub fn toolset(tool: &str) -> Option<Toolset> {
     find(tool).map(|entry| entry.spec.toolset)
 }
 
-/// The words that the audit log uses for the outcome of a call, those of calls that were done first.
+/// The outcomes of calls in the audit log, those that took effect first.
 pub fn audit_outcomes() -> Vec<&'static str> {
     let mut done: Vec<_> = TOOLS.iter().map(|entry| entry.spec.outcome).collect();
     done.dedup();

@@ -1,6 +1,6 @@
 //! Files that belong to their owner alone: read, appended to, created, replaced and locked in one way.
 //!
-//! Opening never waits (a pipe in place of a file is an error at once), reading is bounded, and a new file has mode 0600
+//! Opening never waits (a pipe instead of a file is an immediate error), reading is bounded, and a new file has mode 0600
 //! on Unix. Nothing is created through a symbolic link. File contents never appear in an error.
 
 mod lock;
@@ -110,7 +110,7 @@ pub(crate) fn others_can_write(metadata: &Metadata) -> bool {
     mode(metadata) & 0o022 != 0
 }
 
-/// Why a file cannot be used, without its path and in the same words on every system.
+/// Why a file cannot be used, without its path, and the same on every system.
 pub(crate) fn reason(error: &io::Error) -> String {
     error.get_ref().map_or_else(|| error.kind().to_string(), ToString::to_string)
 }

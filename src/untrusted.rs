@@ -10,7 +10,7 @@ use icu_properties::{
     props::{DefaultIgnorableCodePoint, GeneralCategory},
 };
 
-/// What stands before the token in a capture link, as the endpoint's page shows one.
+/// What precedes the token in a capture link, as on the endpoint's page.
 pub(crate) const CAPTURE_PATH: &str = "/verify/";
 
 /// Prefixes of secrets: Verifa's keys and capture tokens, and the tokens of this server's callers. Text with one of these

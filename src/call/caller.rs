@@ -29,7 +29,7 @@ pub struct AccessToken {
     pub(crate) with_every_scope: Permissions,
 }
 
-/// What tells one caller from another.
+/// What distinguishes one caller from another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identity(String);
 

@@ -72,7 +72,7 @@ impl CallContext<'_> {
     }
 }
 
-/// The environment in words that cannot be mistaken, for titles and texts.
+/// The environment, for titles and texts.
 pub(crate) fn environment_label(environment: Environment, emulated: bool) -> &'static str {
     if emulated { "local emulator" } else { environment.as_str() }
 }

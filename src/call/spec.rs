@@ -1,4 +1,4 @@
-//! What a tool declares about itself: its name, its effect, the words that it contributes to texts.
+//! What a tool declares about itself: its name, its effect, the phrases that it contributes to texts.
 //!
 //! Data only. What follows from it (hints, consent, idempotency key, card) is decided in `tools::registry`.
 

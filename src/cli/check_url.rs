@@ -1,4 +1,4 @@
-//! `verifa-mcp check --url`: walks the way of an MCP client to a server with OAuth, and reports what would stop it.
+//! `verifa-mcp check --url`: takes the steps of an MCP client that connects to a server with OAuth, and reports what would stop it.
 //!
 //! `reach` is the server itself, `resource` its metadata, `authorization_server` where users log in, `access_token` a token
 //! that the operator has. Except for that token no secret is sent; no redirect is followed.

@@ -110,7 +110,7 @@ fn not_utf8() -> String {
         .collect()
 }
 
-/// Refuses to produce what cannot be produced again if there is no stdout to print it to.
+/// For commands whose output exists only once: checks that there is a stdout before they do anything.
 ///
 /// # Errors
 /// When stdout is closed.

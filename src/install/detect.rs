@@ -1,4 +1,4 @@
-//! Finds the entry that a client has, and tells one that starts this program from another server's.
+//! Finds the entry that a client has, and distinguishes one that starts this program from another server's.
 //!
 //! Never says more of another server's entry than the name of its program or host: the rest may be secret.
 

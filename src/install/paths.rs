@@ -93,7 +93,7 @@ impl ConfigPaths {
 
     pub(super) fn claude_code(&self) -> Result<PathBuf, RelativeFolder> {
         let folder = self.set_by_user("CLAUDE_CONFIG_DIR", self.home.join(".claude"))?;
-        // An earlier name and place, which Claude Code still prefers.
+        // An earlier name and location, which Claude Code still prefers.
         let old = folder.join(".config.json");
         if (self.list)(&folder).contains(&old) {
             return Ok(old);

@@ -12,7 +12,7 @@ use super::{
     json,
 };
 
-/// What the user asks for, and what is known before anything is done.
+/// What the user requested, and what is known before anything is changed.
 pub(crate) struct InstallRequest {
     pub(crate) client: Client,
     pub(crate) name: ServerName,

@@ -1,4 +1,4 @@
-//! Asks the user before a call that changes something is sent, by MCP elicitation, in the way that their client knows.
+//! Asks the user before a call that changes something is sent, by MCP elicitation, in the form that their client supports.
 //!
 //! From revision 2026-07-28 on the question is the call's result, and the client repeats the call with the answer; nothing
 //! is kept in between. Older clients are asked while their call waits, where a request can reach them: over stdio and
@@ -94,7 +94,7 @@ fn consent_in_reply(
     }
     let answer = reply.responses.as_ref().and_then(|responses| responses.get(QUESTION));
     let (Some(answer), Some(state)) = (answer, &reply.state) else { return Ok(None) };
-    // A no is a no, whatever call it answers.
+    // Declining counts for any call.
     consent_in(answer)?;
     match RequestState::new(call.key(), call.subject()).verify(state) {
         Ok(key) => Ok(Some(Consent::AnsweredEarlier(key))),
@@ -171,7 +171,7 @@ fn consent_in(answer: &Value) -> Result<(), NotConfirmed> {
     serde_json::from_value(answer.clone()).map_or(Err(NotConfirmed::InvalidResponse), |answer| consent(&answer))
 }
 
-/// Whether an answer is a yes: accepted, with the form's field true.
+/// Whether an answer is consent: accepted, with the form's field true.
 fn consent(answer: &ElicitResult) -> Result<(), NotConfirmed> {
     match answer.action {
         ElicitationAction::Accept => {

@@ -1,4 +1,4 @@
-//! The MCP server: its identity, its capabilities, and the way of a request to a tool, a prompt or the card.
+//! The MCP server: its identity, its capabilities, and the dispatch of requests to tools, prompts and the card.
 //!
 //! `tool_call` prepares and sends a tool call; `confirmation` asks the user first, with `request_state` as what it sends
 //! along; `instructions` is what an agent is told about the whole. What a tool does is in `crate::tools`.
@@ -44,7 +44,7 @@ pub(crate) struct Server {
     caller: Caller,
     connects_ahead: bool,
     stop: CancellationToken,
-    /// What it says of itself to its caller, created when first needed: over HTTP the SDK asks for it at every request.
+    /// What it tells its caller about itself, created when first needed: over HTTP the SDK asks for it at every request.
     config: Arc<OnceLock<ServerConfig>>,
 }
 

@@ -1,4 +1,4 @@
-//! The way of one `tools/call`: prepared, confirmed by the user where the settings want it, sent, counted.
+//! One `tools/call`: prepared, confirmed by the user where the settings want it, sent, counted.
 //!
 //! The call's result is the tool's; nothing is added to it here but the request's id.
 

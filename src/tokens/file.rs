@@ -1,6 +1,6 @@
 //! The tokens file: tokens are issued, listed and revoked here.
 //!
-//! Whoever can write to the file can admit themselves, so it is created for its owner alone, and refused if others can
+//! Anyone who can write to the file can admit themselves, so it is created for its owner alone, and refused if others can
 //! write to it. It is never left half written, and a lock keeps two commands from undoing each other's work.
 
 use std::{

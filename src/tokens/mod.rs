@@ -53,7 +53,7 @@ impl Tokens {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.reload_if_changed(&self.path);
         let hash = TokenHash::of(token);
-        // Every record is compared, so that the time taken does not tell where a token is.
+        // Every record is compared, so that the time taken does not reveal where a token is.
         let found =
             state.records.iter().fold(None, |found, record| if record.matches(&hash) { Some(record) } else { found });
         found.map(|record| TokenOwner { name: record.name.clone(), permissions: record.permissions.clone() })
@@ -96,7 +96,7 @@ impl State {
     }
 }
 
-/// What tells a file from an earlier version of it.
+/// What distinguishes a file from an earlier version of it.
 #[derive(Debug, PartialEq, Eq)]
 struct FileVersion {
     length: u64,

@@ -32,7 +32,7 @@ impl fmt::Display for CallerName {
     }
 }
 
-/// Text that is no caller's name. Never repeats the text, which may be a token in the wrong place.
+/// Text that is not a caller's name. Never repeats the text, which may be a misplaced token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a caller's name is 1 to 64 characters of A-Z, a-z, 0-9, _, ., @ and -, and neither a key nor a token")]
 pub struct InvalidCallerName;

@@ -1,6 +1,6 @@
 //! A tool's arguments: one declaration each, for the input schema and for the parser.
 //!
-//! The SDK checks types only, in its parser's words. Here every error of a call is reported at once, in plain words, and
+//! The SDK checks types only, with its parser's messages. Here every error of a call is reported at once, in plain English, and
 //! an unknown argument is an error.
 
 use std::marker::PhantomData;
@@ -52,7 +52,7 @@ impl<T: AllowedText> Argument<T> {
 
 pub(super) const SESSION_ID: Argument<SessionId> = Argument::required("session_id", "Session ID (ses_*).");
 
-/// Each tool says in its own words what a used key returns.
+/// Each tool describes what a used key returns.
 pub(super) const fn idempotency_key(description: &'static str) -> Argument<IdempotencyKey> {
     Argument::optional("idempotency_key", description)
 }

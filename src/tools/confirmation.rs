@@ -87,7 +87,7 @@ pub(crate) enum NotConfirmed {
     StateMismatch,
 }
 
-/// Some clients declare that they can ask, and answer for their user if they cannot.
+/// Some clients declare that they can ask, and respond on their user's behalf if they cannot.
 const NEVER_ASKED: &str = "If they say that they were never asked, their client answered for them: then";
 const OPERATOR_MUST_ACT: &str = "the operator must use another client, or set VERIFA_MCP_CONFIRM=never.";
 

@@ -1,6 +1,6 @@
 //! Whether a session can be resumed, as far as the documentation says: one pure function, with the reason as text.
 //!
-//! What the documentation leaves open is unknown here, too: then only trying can tell.
+//! Where the documentation does not say, the result is unknown, and only an attempt shows it.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! What an agent reads when the response had a status other than 2xx.
 //!
-//! Only a body in Verifa's error format speaks for Verifa. Otherwise nothing is said about the session or the key.
+//! Only a body in Verifa's error format is Verifa's word. Otherwise nothing is said about the session or the key.
 
 use std::time::Duration;
 

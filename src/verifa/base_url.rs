@@ -15,7 +15,7 @@ pub enum InvalidBaseUrl {
     /// Not an absolute URL, or one with a scheme that is neither http nor https.
     #[error("is not a URL; it looks like https://api.withverifa.com")]
     NotAUrl,
-    /// Plain http to another computer would show the key to everybody on the way.
+    /// Plain http to another computer would show the key to everyone on the network.
     #[error("must begin with https:// (plain http:// is for this computer only)")]
     NotHttps,
     /// `user:password@`, `?query` or `#fragment`.

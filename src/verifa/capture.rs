@@ -1,6 +1,6 @@
 //! What a link endpoint responds with, and its parts: the session's id and the link that a person opens.
 //!
-//! Whoever holds the link can act as the applicant, so it never shows in `Debug`; only `expose` returns it.
+//! Anyone who has the link can act as the applicant, so it never shows in `Debug`; only `expose` returns it.
 
 use std::fmt;
 

@@ -59,7 +59,7 @@ pub(crate) struct Retry {
     pub(crate) delay: Duration,
 }
 
-/// Is told of each retry before its delay.
+/// Called with each retry before its delay.
 pub(crate) type OnRetry<'a> = dyn Fn(&Retry) + Send + Sync + 'a;
 
 /// Verifa's API. One for the process, whichever key a request is sent with.

@@ -94,12 +94,12 @@ impl ApiKey {
         self.environment
     }
 
-    /// Tells keys apart in logs without revealing them: the first 12 digits of [`Self::sha256`].
+    /// Distinguishes keys in logs without revealing them: the first 12 digits of [`Self::sha256`].
     pub(crate) fn fingerprint(&self) -> &str {
         self.sha256.get(..12).unwrap_or(&self.sha256)
     }
 
-    /// The key's SHA-256 in hexadecimal, to tell keys apart without holding them.
+    /// The key's SHA-256 in hexadecimal, to distinguish keys without storing them.
     pub(crate) fn sha256(&self) -> &str {
         &self.sha256
     }

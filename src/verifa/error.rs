@@ -19,7 +19,7 @@ pub(crate) enum Error {
     /// The maximum of concurrent requests was reached for too long, so nothing was sent.
     #[error("too many concurrent requests")]
     Busy,
-    /// There was no connection to Verifa, or to the proxy on the way, so nothing was sent.
+    /// There was no connection to Verifa, or to the proxy, so nothing was sent.
     #[error("no connection: {error}")]
     Unreachable {
         error: ConnectError,

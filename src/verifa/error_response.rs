@@ -25,7 +25,7 @@ pub(crate) struct ErrorResponse {
     pub(crate) retry_after: Option<Duration>,
 }
 
-/// Who speaks in an error response.
+/// Who wrote an error response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ErrorBody {
     /// The body is in Verifa's format.

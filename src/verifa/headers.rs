@@ -1,4 +1,4 @@
-//! The three optional headers of Verifa's endpoints, each a type that refuses an invalid value when it is parsed.
+//! The three optional headers of Verifa's endpoints, each a type that rejects an invalid value when it is parsed.
 //!
 //! `Verifa-Version`, `Key-Inflection` and `Idempotency-Key`, as on the endpoint's reference page. They are parsed here
 //! and nowhere else, and hold no secret.

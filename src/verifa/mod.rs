@@ -2,7 +2,7 @@
 //!
 //! `client` sends the requests of `endpoint` and its implementations (`resume_session`, `generate_one_time_link`,
 //! `sessions`, `rate_limits`); `retry` decides what is retried; `error` and `error_response` say why there is no response.
-//! `json` reads bodies. The rest are values that refuse to be invalid.
+//! `json` reads bodies. The rest are values that cannot be invalid.
 
 pub(crate) mod wire;
 

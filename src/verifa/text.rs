@@ -15,7 +15,7 @@ pub trait Rule {
     fn check(text: &str) -> Result<(), InvalidText>;
 }
 
-/// Text that a rule refuses.
+/// Text that a rule rejects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidText {
     /// Breaks the rule.

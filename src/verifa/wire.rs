@@ -20,12 +20,12 @@ pub(crate) const DEFAULT_LIST_LIMIT: u32 = 50;
 pub(crate) const API_KEY: &str = "x-api-key";
 /// Carries the date of the API version, `YYYY-MM-DD`; absent: the version pinned to the key.
 pub(crate) const VERIFA_VERSION: &str = "verifa-version";
-/// Asks for the casing of the answer's keys.
+/// The requested casing of the response's keys.
 pub(crate) const KEY_INFLECTION: &str = "key-inflection";
 /// Makes a repeated request harmless for 24 hours.
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// Calls that remain in this minute; every answer carries it.
+/// Calls that remain in this minute; every response has it.
 pub(crate) const RATE_LIMIT_REMAINING: &str = "x-ratelimit-remaining";
 /// Calls per minute.
 pub(crate) const RATE_LIMIT_LIMIT: &str = "x-ratelimit-limit";

@@ -17,7 +17,7 @@ const KEPT: &str = "Fields and variables that you added to the old entry stay; c
 const LOST: &str = "\nThis replaces the old entry: fields and variables that you added to it are lost.\n";
 const PRIVATE: &str = "The file will contain the key, so only you will be able to read it (mode 0600).\n";
 const RESTORE: &str = "the old entry may be gone; the backup named above has it";
-/// How long others may take before the user is told what is waited for.
+/// How long to wait for others before telling the user.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What will be done.

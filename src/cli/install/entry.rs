@@ -1,4 +1,4 @@
-//! The entry that the flags and settings ask for, and warnings about what may not be as the user thinks.
+//! The entry that the flags and settings request, and warnings about settings that may surprise the user.
 
 use std::{
     env, fs,

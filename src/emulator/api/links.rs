@@ -69,7 +69,7 @@ pub(super) fn one_time(
     Ok(ApiResponse::new(ONE_TIME_LINK_CREATED, body))
 }
 
-/// The lifetime that a body asks for. No body, null and an object without the field ask for none.
+/// The lifetime that a body requests. No body, null and an object without the field request none.
 pub(super) fn expires_in_minutes(body: &[u8]) -> Result<Option<i64>, ApiError> {
     if body.is_empty() {
         return Ok(None);

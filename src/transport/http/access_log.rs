@@ -76,7 +76,7 @@ impl AccessLog {
 
 fn sum_up((path, status): Kind, requests: u64) {
     if requests > 0 {
-        tracing::info!(path, status, requests, "more requests were answered like this within a second");
+        tracing::info!(path, status, requests, "more requests like this within a second");
     }
 }
 

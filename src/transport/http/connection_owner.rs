@@ -27,7 +27,7 @@ impl ConnectionOwner {
     }
 }
 
-/// One connection's place among those of its owner.
+/// One connection, counted among those of its owner.
 #[derive(Debug)]
 pub(super) struct ConnectionShare {
     limiter: Arc<Limiter<ConnectionOwner>>,

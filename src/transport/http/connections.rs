@@ -45,7 +45,7 @@ impl Connections {
         Self { permits, owners, stopping, tracker: TaskTracker::new() }
     }
 
-    /// Accepts and serves until the task is aborted, so that clients that connect while the server stops are told so.
+    /// Accepts and serves until the task is aborted, so that clients that connect while the server stops get a response.
     pub(super) async fn accept<S>(self, listener: TcpListener, app: S)
     where
         S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
@@ -58,7 +58,7 @@ impl Connections {
                         tracing::debug!("a connection was closed: its peer has as many as one may have");
                         continue;
                     };
-                    // To be told that the server stops takes no permit.
+                    // The response that the server is stopping takes no permit.
                     let permit = tokio::select! {
                         permit = self.permits.clone().acquire_owned() => permit.ok(),
                         () = self.stopping.cancelled() => None,

@@ -1,7 +1,7 @@
 //! Health probes and metrics: is the server alive, is it ready, what has it done.
 //!
 //! An outage at Verifa or, later than the start, at the authorization server must not make a replica unready, since all
-//! replicas would be at once: it is a metric or a log line, and callers are told in their responses.
+//! replicas would be at once: it is a metric or a log line, and callers read it in their responses.
 
 use axum::{
     http::{StatusCode, header::CONTENT_TYPE},

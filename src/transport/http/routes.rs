@@ -1,4 +1,4 @@
-//! The routes: one table of paths, methods, access and handlers, and what every request passes on its way through it.
+//! The routes: one table of paths, methods, access and handlers, and the checks that every request passes.
 //!
 //! A route cannot be declared without its access, and a handler that needs a caller cannot be reached without one.
 

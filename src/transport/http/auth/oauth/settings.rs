@@ -1,4 +1,4 @@
-//! The settings of `--auth oauth`, as types that refuse what would not work.
+//! The settings of `--auth oauth`, as types that reject what would not work.
 //!
 //! Issuer and public URL stay the text that was configured: clients and tokens are compared with it byte for byte.
 
