@@ -90,6 +90,25 @@ fn each_module_uses_only_those_before_it() {
     }
 }
 
+/// The modules as a picture: an arrow for each use that does not follow from others.
+pub(crate) fn picture() -> String {
+    let uses = uses();
+    let mut lines = String::from("```mermaid\nflowchart TD\n");
+    for module in ORDER.iter().rev().filter(|it| **it != "lib") {
+        let direct = &uses[*module];
+        for other in direct {
+            if !direct.iter().any(|through| through != other && reaches(&uses, through, other)) {
+                lines += &format!("    {module} --> {other}\n");
+            }
+        }
+    }
+    lines + "```\n"
+}
+
+fn reaches(uses: &BTreeMap<String, BTreeSet<String>>, from: &str, to: &str) -> bool {
+    uses[from].iter().any(|it| it == to || reaches(uses, it, to))
+}
+
 #[test]
 fn no_file_is_longer_than_300_lines() {
     for file in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {

@@ -10,6 +10,7 @@ use verifa_mcp::internals::{MORE_SESSIONS, demo_sessions, toolset};
 use crate::{
     documents::document,
     emulator::{KEY, LIVE_KEY},
+    modules,
     program::{Client, Emulator, run, stdout, text},
     schema_words::{arguments, fields},
 };
@@ -316,5 +317,12 @@ async fn the_readme_shows_the_example_as_an_agent_reads_it() {
         example += &format!("→ {tool} {arguments}\n{}\n\n", text(&result));
     }
     page.put("example", &format!("```text\n{}\n```\n", example.trim_end()));
+    page.close();
+}
+
+#[test]
+fn the_picture_of_the_modules_is_that_of_the_source() {
+    let mut page = Page::open("docs/design.md");
+    page.put("modules", &modules::picture());
     page.close();
 }
