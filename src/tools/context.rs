@@ -32,7 +32,7 @@ pub(super) fn context<'a, T: Tool>(
     settings: &ToolSettings,
     arrival: Arrival,
 ) -> CallContext<'a> {
-    let chosen_key = arguments.get(&idempotency_key("")).map(|key| of_caller(key, caller));
+    let chosen_key = arguments.get(&idempotency_key(""));
     let chosen_version = arguments.get(&VERIFA_VERSION);
     let declares_inflection = T::ARGUMENTS.iter().any(|it| it.name() == KEY_INFLECTION.name);
     let default_inflection = if declares_inflection { settings.key_inflection } else { KeyInflection::Snake };
@@ -46,7 +46,8 @@ pub(super) fn context<'a, T: Tool>(
         (None, None) => ApiVersionSource::Unset,
     };
     let headers = RequestHeaders {
-        idempotency_key: (!T::SPEC.effect.is_read()).then(|| chosen_key.unwrap_or_else(IdempotencyKey::generate)),
+        idempotency_key: (!T::SPEC.effect.is_read())
+            .then(|| of_caller(chosen_key.unwrap_or_else(IdempotencyKey::generate), caller)),
         version: chosen_version.or_else(|| settings.api_version.clone()),
         key_inflection: arguments.get(&KEY_INFLECTION).unwrap_or(default_inflection),
     };
@@ -63,8 +64,8 @@ pub(super) fn context<'a, T: Tool>(
     }
 }
 
-/// The key that an agent chose, as it is sent: callers who share a Verifa key must not get each other's responses because
-/// their agents both count from 1.
+/// A key as it is sent: callers who share a Verifa key must not get each other's responses because their agents both count
+/// from 1. A key that was shown as sent stays as it is.
 fn of_caller(key: IdempotencyKey, caller: &Caller) -> IdempotencyKey {
     // Without a name the caller is the only one with this Verifa key.
     if caller.name.is_none() {
@@ -73,6 +74,9 @@ fn of_caller(key: IdempotencyKey, caller: &Caller) -> IdempotencyKey {
     let digest = |text: &str| base16ct::lower::encode_string(&Sha256::digest(text));
     let identity = digest(caller.identity().as_str());
     let prefix = identity.get(..8).unwrap_or(&identity);
+    if key.as_str().strip_prefix(prefix).is_some_and(|rest| rest.starts_with('-')) {
+        return key;
+    }
     let prefixed = format!("{prefix}-{}", key.as_str()).parse();
     // Too long with the prefix: its hash is as unique.
     prefixed.or_else(|_| format!("{prefix}-{}", digest(key.as_str())).parse()).unwrap_or(key)
@@ -100,6 +104,8 @@ mod tests {
         let (ann, bob) = (sent("1", Some("ann")), sent("1", Some("bob")));
         assert!(ann != bob && ann.ends_with("-1") && ann.len() == 10, "{ann}");
         assert_eq!(sent("1", Some("ann")), ann);
+        assert_eq!(sent(&ann, Some("ann")), ann, "sent again as it was shown");
+        assert_ne!(sent(&ann, Some("bob")), ann);
         let long = |last: &str| sent(&("x".repeat(254) + last), Some("ann"));
         assert!(long("a").len() <= 255 && long("a") != long("b") && long("a").starts_with(&ann[..9]));
     }

@@ -7,8 +7,8 @@ import { createInterface } from "node:readline";
 export const PROGRAM = process.env.VERIFA_MCP ?? new URL("../../target/debug/verifa-mcp", import.meta.url).pathname;
 
 // Starts it with these arguments on a free port, until the test is over. Any SIGTERM ends it; `end` says how that went.
-export async function serve(t, args, env = {}) {
-  const child = spawn(PROGRAM, [...args, "--listen", "127.0.0.1:0"], { env: { ...process.env, ...env } });
+export async function serve(t, args, env = {}, port = 0) {
+  const child = spawn(PROGRAM, [...args, "--listen", `127.0.0.1:${port}`], { env: { ...process.env, ...env } });
   t.after(() => child.kill("SIGKILL"));
   let log = "";
   child.stderr.on("data", (chunk) => (log += chunk));

@@ -22,12 +22,14 @@ use crate::{
 };
 
 /// How a command begins that is not run, and why.
-const NOT_RUN: [(&str, &str); 14] = [
+const NOT_RUN: [(&str, &str); 16] = [
     ("cargo test", "it is what runs this"),
     ("cargo install ", "it builds the program once more"),
     ("cargo build --release", "it builds the program once more"),
     ("claude mcp add ", "needs Claude Code"),
     ("gemini mcp add ", "needs Gemini CLI"),
+    ("kubectl ", "needs a cluster"),
+    ("verifa-mcp check --url ", "needs a public server"),
     ("apt-get install ", "needs the internet"),
     ("deploy/try-replicas ", "needs nginx and a release build, and takes minutes"),
     ("mkdir deploy/tls", "writes into the repository"),
