@@ -26,14 +26,7 @@ use crate::{
 #[derive(Debug)]
 pub struct AuditLog {
     path: PathBuf,
-    file: Mutex<OpenFile>,
-}
-
-#[derive(Debug)]
-struct OpenFile {
-    file: File,
-    /// Whether the last line is incomplete, so that the next must not be appended to it.
-    incomplete: bool,
+    file: Mutex<File>,
 }
 
 /// The outcome of a call that was not done, or not known to be. A call that was done has its tool's own word.
@@ -94,7 +87,7 @@ impl AuditLog {
     /// When it cannot be opened for writing.
     pub(crate) fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
-        let file = Mutex::new(OpenFile::open(&path)?);
+        let file = Mutex::new(private_file::open_append(&path)?);
         Ok(Self { path, file })
     }
 
@@ -130,52 +123,51 @@ impl AuditLog {
         let mut line = serde_json::to_vec(line)?;
         line.push(b'\n');
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if file.is_elsewhere(&self.path) {
-            *file = OpenFile::open(&self.path)?;
+        if is_elsewhere(&file, &self.path) {
+            *file = private_file::open_append(&self.path)?;
         }
-        file.append(line)
+        // Between looking at the file's end and writing, no other process may leave an incomplete line. Without locks, as
+        // on some network folders, that is unlikely. Windows' locks would keep readers out.
+        if cfg!(unix) {
+            let _ = file.lock();
+        }
+        let written = append(&mut file, &self.path, line);
+        if cfg!(unix) {
+            let _ = file.unlock();
+        }
+        written
     }
 }
 
-impl OpenFile {
-    fn open(path: &Path) -> io::Result<Self> {
-        let file = private_file::open_append(path)?;
-        let incomplete = ends_incomplete(path, &file);
-        Ok(Self { file, incomplete })
-    }
+/// Whether the path no longer leads to this file, because it was renamed, replaced or deleted.
+#[cfg(unix)]
+fn is_elsewhere(file: &File, path: &Path) -> bool {
+    let identity = |data: std::fs::Metadata| {
+        use std::os::unix::fs::MetadataExt;
+        (data.dev(), data.ino())
+    };
+    std::fs::metadata(path).ok().map(identity) != file.metadata().ok().map(identity)
+}
 
-    /// Whether the path no longer leads to this file, because it was renamed, replaced or deleted.
-    #[cfg(unix)]
-    fn is_elsewhere(&self, path: &Path) -> bool {
-        let identity = |data: std::fs::Metadata| {
-            use std::os::unix::fs::MetadataExt;
-            (data.dev(), data.ino())
-        };
-        std::fs::metadata(path).ok().map(identity) != self.file.metadata().ok().map(identity)
-    }
+/// A file's identity is not available here, so every line opens it again.
+#[cfg(not(unix))]
+fn is_elsewhere(_file: &File, _path: &Path) -> bool {
+    true
+}
 
-    /// A file's identity is not available here, so every line opens it again.
-    #[cfg(not(unix))]
-    fn is_elsewhere(&self, _path: &Path) -> bool {
-        true
+/// Appends a line with a single write, so that it never mixes with another process's.
+fn append(file: &mut File, path: &Path, mut line: Vec<u8>) -> io::Result<()> {
+    if ends_incomplete(path, file) {
+        line.insert(0, b'\n');
     }
-
-    /// Appends a line with a single write, so that it never mixes with another process's.
-    fn append(&mut self, mut line: Vec<u8>) -> io::Result<()> {
-        if self.incomplete {
-            line.insert(0, b'\n');
+    let written = loop {
+        match file.write(&line) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            written => break written?,
         }
-        let written = loop {
-            match self.file.write(&line) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                written => break written?,
-            }
-        };
-        let whole = written == line.len();
-        self.incomplete = !whole;
-        // A disk that is almost full accepts the beginning of a line.
-        if whole { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
-    }
+    };
+    // A disk that is almost full accepts the beginning of a line.
+    if written == line.len() { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
 }
 
 /// The entry of a call whose `start` is written. [`Self::end`] writes its `end`; dropping it writes that it was cancelled.
@@ -249,14 +241,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
         let log = AuditLog::open(&path).unwrap();
-        {
-            let mut file = log.file.lock().unwrap();
-            file.file.write_all(b"{\"cut\": ").unwrap();
-            file.incomplete = true;
-        }
+        let killed = || File::options().append(true).open(&path).unwrap().write_all(b"{\"cut\": ").unwrap();
+        killed();
         log.append(&1).unwrap();
+        killed();
+        killed();
         log.append(&2).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"cut\": \n1\n2\n");
+        log.append(&3).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "{\"cut\": \n1\n{\"cut\": {\"cut\": \n2\n3\n");
     }
 
     #[test]
