@@ -30,6 +30,8 @@ pub(crate) struct Metrics {
     http_requests: Family<HttpLabels, Counter>,
     http_seconds: Family<PathLabel, Histogram, fn() -> Histogram>,
     live_streams: Gauge,
+    /// Without a value unless there is a tokens file.
+    tokens_file_valid: Family<[(&'static str, &'static str); 0], Gauge>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -74,6 +76,7 @@ impl Metrics {
             http_requests: Family::default(),
             http_seconds: Family::new_with_constructor(histograms),
             live_streams: Gauge::default(),
+            tokens_file_valid: Family::default(),
         };
         let mut registry = Registry::with_prefix("verifa_mcp");
         registry.register("calls", "Tool calls by outcome", metrics.calls.clone());
@@ -85,6 +88,8 @@ impl Metrics {
         registry.register("http_requests", "HTTP requests by path and status", metrics.http_requests.clone());
         registry.register("http_seconds", "Time until an HTTP response begins", metrics.http_seconds.clone());
         registry.register("live_streams", "Classic SSE streams that are open", metrics.live_streams.clone());
+        let tokens = "1 if the tokens file is valid, 0 if it is missing or the tokens read before are used";
+        registry.register("tokens_file_valid", tokens, metrics.tokens_file_valid.clone());
         metrics.registry = Arc::new(registry);
         metrics
     }
@@ -110,6 +115,10 @@ impl Metrics {
     pub(crate) fn http_responded(&self, path: &'static str, status: u16, time: Duration) {
         self.http_requests.get_or_create(&HttpLabels { path, status }).inc();
         self.http_seconds.get_or_create(&PathLabel { path }).observe(time.as_secs_f64());
+    }
+
+    pub(crate) fn set_tokens_file_valid(&self, is_valid: bool) {
+        self.tokens_file_valid.get_or_create(&[]).set(is_valid.into());
     }
 
     /// Counts a classic SSE stream as open while the returned value exists.

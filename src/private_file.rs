@@ -4,6 +4,8 @@
 //! on Unix. Nothing is created through a symbolic link. File contents never appear in an error.
 
 mod lock;
+#[cfg(unix)]
+mod trust;
 
 use std::{
     fs::{self, File, Metadata, OpenOptions},
@@ -14,6 +16,8 @@ use std::{
 use tempfile::NamedTempFile;
 
 pub(crate) use lock::{FileLock, lock};
+#[cfg(unix)]
+pub(crate) use trust::distrust;
 
 const NOT_REGULAR: &str = "not a regular file but a folder, pipe, device or socket";
 
@@ -103,11 +107,6 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
 /// Whether anyone but the owner may read the file. Always false on Windows.
 pub(crate) fn others_can_read(metadata: &Metadata) -> bool {
     mode(metadata) & 0o044 != 0
-}
-
-/// Whether anyone but the owner may write to the file. Always false on Windows.
-pub(crate) fn others_can_write(metadata: &Metadata) -> bool {
-    mode(metadata) & 0o022 != 0
 }
 
 /// Why a file cannot be used, without its path, and the same on every system.
@@ -277,12 +276,9 @@ mod tests {
     fn what_others_may_do_is_in_the_mode() {
         let (_folder, file, _) = place();
         fs::write(&file, "").unwrap();
-        for (mode, read, write) in
-            [(0o600, false, false), (0o640, true, false), (0o604, true, false), (0o620, false, true)]
-        {
+        for (mode, read) in [(0o600, false), (0o640, true), (0o604, true), (0o620, false)] {
             set_mode(&file, mode);
-            let metadata = fs::metadata(&file).unwrap();
-            assert_eq!((others_can_read(&metadata), others_can_write(&metadata)), (read, write), "{mode:o}");
+            assert_eq!(others_can_read(&fs::metadata(&file).unwrap()), read, "{mode:o}");
         }
     }
 }

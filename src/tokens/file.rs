@@ -29,8 +29,8 @@ pub enum TokensError {
     Unreadable(PathBuf, String),
     #[error("the tokens file {0} cannot be written ({1})")]
     Unwritable(PathBuf, String),
-    #[error("the tokens file {0} can be written by others than its owner; run `chmod go-w {0}`")]
-    WritableByOthers(PathBuf),
+    #[error("the tokens file {0} is not used, since others could change it: {1}")]
+    Untrusted(PathBuf, String),
     #[error("line {line} of the tokens file {path} is invalid: {error}; correct or remove it")]
     InvalidLine { path: PathBuf, line: usize, error: String },
     #[error("{0} already has a token; revoke it first, or choose another name")]
@@ -92,9 +92,10 @@ fn read(path: &Path) -> Result<String, TokensError> {
         ErrorKind::NotFound => TokensError::Missing(path.to_path_buf()),
         _ => TokensError::Unreadable(path.to_path_buf(), private_file::reason(&error)),
     };
-    let (content, metadata) = private_file::read_with_metadata(path, MAX_LENGTH).map_err(unreadable)?;
-    if private_file::others_can_write(&metadata) {
-        return Err(TokensError::WritableByOthers(path.to_path_buf()));
+    let content = private_file::read(path, MAX_LENGTH).map_err(unreadable)?;
+    #[cfg(unix)]
+    if let Some(why) = private_file::distrust(path).map_err(unreadable)? {
+        return Err(TokensError::Untrusted(path.to_path_buf(), why.to_string()));
     }
     private_file::text(&content).map(str::to_owned).map_err(unreadable)
 }

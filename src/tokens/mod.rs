@@ -45,7 +45,14 @@ impl Tokens {
     pub fn open(path: PathBuf) -> Result<Self, TokensError> {
         let version = FileVersion::of(&path);
         let records = list(&path)?;
-        Ok(Self { path, state: Mutex::new(State { records, version, unreadable: false }) })
+        Ok(Self { path, state: Mutex::new(State { records, version, valid: true, unreadable: false }) })
+    }
+
+    /// Reads the file again if it has changed; whether it is valid.
+    pub(crate) fn refresh(&self) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.reload_if_changed(&self.path);
+        state.valid
     }
 
     /// The owner of this token, if it was issued and not revoked.
@@ -64,6 +71,8 @@ impl Tokens {
 struct State {
     records: Vec<TokenRecord>,
     version: Result<FileVersion, io::ErrorKind>,
+    /// Whether the file was valid when it was last read.
+    valid: bool,
     /// Whether the file could not be read, which may change without any change to the file.
     unreadable: bool,
 }
@@ -78,6 +87,7 @@ impl State {
         }
         self.version = version;
         let read = list(path);
+        self.valid = read.is_ok();
         self.unreadable = matches!(read, Err(TokensError::Unreadable(..)));
         match read {
             Ok(records) => {

@@ -12,6 +12,7 @@ use crate::{
     documents::{document, section},
     http_classic_sse::resolved,
     program::{HttpServer, SANDBOX_KEY, resume_message},
+    tokens::Place,
     upstream::{Reply, Upstream},
 };
 
@@ -151,8 +152,12 @@ async fn a_client_that_uses_another_path_is_told_the_right_one() {
 #[tokio::test]
 async fn the_metrics_on_the_page_are_those_of_the_server() {
     let upstream = Upstream::always([Reply::error(500, "internal", "Oops"), Reply::resumed()]).await;
-    let server = HttpServer::of_api(&upstream.url, &[]).await;
-    assert_eq!(status(server.post("/mcp", &resume_message("ses_1")).bearer_auth(SANDBOX_KEY)).await, 200);
+    let place = Place::new();
+    let token = place.issue("jane");
+    let environment = [("VERIFA_API_KEY", SANDBOX_KEY), ("VERIFA_MCP_TOKENS_FILE", place.file.to_str().unwrap())];
+    let arguments = ["--auth", "token", "--api-url", &upstream.url];
+    let server = HttpServer::start(&arguments, &environment).await;
+    assert_eq!(status(server.post("/mcp", &resume_message("ses_1")).bearer_auth(token)).await, 200);
     let text = server.get("/metrics").send().await.unwrap().text().await.unwrap();
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     let suffix = |kind: &str| if kind == "counter" { "_total" } else { "" };

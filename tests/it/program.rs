@@ -3,6 +3,7 @@
 use std::{
     path::Path,
     process::{ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -92,7 +93,8 @@ pub(crate) struct HttpServer {
     pub(crate) url: String,
     pub(crate) client: reqwest::Client,
     child: Child,
-    stderr: JoinHandle<String>,
+    log: Arc<Mutex<String>>,
+    stderr: JoinHandle<()>,
 }
 
 impl HttpServer {
@@ -105,17 +107,22 @@ impl HttpServer {
         let mut command = program(listen.into_iter().chain(arguments.iter().copied()));
         command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let mut errors = child.stderr.take().unwrap();
+        let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
+        let log = Arc::new(Mutex::new(String::new()));
+        let written = log.clone();
         let stderr = tokio::spawn(async move {
-            let mut text = String::new();
-            errors.read_to_string(&mut text).await.unwrap();
-            text
+            while let Some(line) = errors.next_line().await.unwrap() {
+                *written.lock().unwrap() += &(line + "\n");
+            }
         });
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let Some(line) = lines.next_line().await.unwrap() else { panic!("{}", stderr.await.unwrap()) };
+        let Some(line) = lines.next_line().await.unwrap() else {
+            stderr.await.unwrap();
+            panic!("{}", log.lock().unwrap());
+        };
         let url = line.strip_prefix("MCP server listening on ").unwrap().strip_suffix("/mcp").unwrap().to_owned();
         let client = http_client().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { url, client, child, stderr }
+        Self { url, client, child, log, stderr }
     }
 
     /// A server for calls to this API, without a key of its own.
@@ -153,7 +160,14 @@ impl HttpServer {
 
     pub(crate) async fn end(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().await.unwrap();
-        (status, self.stderr.await.unwrap())
+        self.stderr.await.unwrap();
+        let log = self.log.lock().unwrap().clone();
+        (status, log)
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 }
 

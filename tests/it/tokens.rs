@@ -21,13 +21,13 @@ use verifa_mcp::internals::{
 use crate::program::{program_on_a_full_disk, run, run_without_stdout, stderr, stdout};
 
 /// A folder for a tokens file.
-struct Place {
+pub(crate) struct Place {
     folder: TempDir,
-    file: PathBuf,
+    pub(crate) file: PathBuf,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self { file: folder.path().join("tokens"), folder }
     }
@@ -38,7 +38,7 @@ impl Place {
         run(arguments, &[("VERIFA_MCP_TOKENS_FILE", self.file.to_str().unwrap())]).await
     }
 
-    fn issue(&self, name: &str) -> String {
+    pub(crate) fn issue(&self, name: &str) -> String {
         let token = tokens::issue(&self.file, name.parse().unwrap(), Permissions::default()).unwrap();
         token.expose().to_owned()
     }
@@ -307,11 +307,17 @@ fn a_server_does_not_start_with_a_file_that_it_cannot_trust() {
     place.issue("jane");
     for mode in [0o620, 0o602, 0o666] {
         place.set_mode(mode);
-        assert!(matches!(open(), TokensError::WritableByOthers(_)));
+        assert!(matches!(open(), TokensError::Untrusted(..)));
         assert!(tokens::issue(&place.file, "joe".parse().unwrap(), Permissions::default()).is_err());
         assert!(tokens::revoke(&place.file, &"jane".parse().unwrap()).is_err());
     }
     place.set_mode(0o644);
+    place.open();
+    let folder = place.folder.path();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o770)).unwrap();
+    let words = format!("{0} can be written by others than its owner; run `chmod go-w {0}`", folder.display());
+    assert!(open().to_string().contains(&words), "{}", open());
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
     place.open();
 
     let good = place.text();

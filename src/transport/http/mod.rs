@@ -160,15 +160,18 @@ impl HttpServer {
 
         let max_connections = state.config.max_connections;
         let connections = Connections::new(max_connections, state.config.max_connections_per_owner(), stopping.clone());
-        let mut accepting: Vec<_> = self
+        let mut background: Vec<_> = self
             .listeners
             .into_iter()
             .map(|listener| tokio::spawn(connections.clone().accept(listener, main.clone())))
             .collect();
         if let Some(listener) = self.metrics_listener {
             let connections = Connections::new(MAX_METRICS_CONNECTIONS, None, stopping.clone());
-            accepting.push(tokio::spawn(connections.accept(listener, service(routes::of_metrics_listener()))));
+            background.push(tokio::spawn(connections.accept(listener, service(routes::of_metrics_listener()))));
         }
+
+        let watched = state.clone();
+        background.push(tokio::spawn(async move { watched.config.auth.watch(&watched.metrics).await }));
 
         stopping.cancelled().await;
         tracing::info!("stopping");
@@ -188,7 +191,7 @@ impl HttpServer {
             () = cut.cancelled() => {}
         }
         cut.cancel();
-        accepting.iter().for_each(JoinHandle::abort);
+        background.iter().for_each(JoinHandle::abort);
         state.access_log.finish();
     }
 }

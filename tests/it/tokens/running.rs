@@ -4,9 +4,13 @@ use std::{
     fs,
     io::{self, Write},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
+use tokio::time::sleep;
+
 use super::{Place, make_pipe, name};
+use crate::program::{HttpServer, SANDBOX_KEY};
 
 #[test]
 fn only_the_whole_token_counts() {
@@ -102,6 +106,45 @@ fn no_token_is_valid_while_the_file_is_missing() {
     assert_eq!(tokens.find(&jane), None, "an invalid file brings no token back");
     fs::write(&place.file, good).unwrap();
     assert_eq!(name(tokens.find(&jane)).as_deref(), Some("jane"));
+}
+
+#[tokio::test]
+async fn a_removal_is_seen_although_no_one_calls_and_a_broken_file_brings_nothing_back() {
+    let place = Place::new();
+    let (jane, joe) = (place.issue("jane"), place.issue("joe"));
+    let environment = [("VERIFA_API_KEY", SANDBOX_KEY), ("VERIFA_MCP_TOKENS_FILE", place.file.to_str().unwrap())];
+    let server = HttpServer::start(&["--auth", "token"], &environment).await;
+    let valid = async || {
+        let text = server.get("/metrics").send().await.unwrap().text().await.unwrap();
+        text.lines().find_map(|line| line.strip_prefix("verifa_mcp_tokens_file_valid{} ")).map(str::to_owned)
+    };
+    let becomes = async |expected: &str| {
+        while valid().await.as_deref() != Some(expected) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let status = async |token: &str| {
+        let list = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+        server.post("/mcp", &list).bearer_auth(token).send().await.unwrap().status().as_u16()
+    };
+    becomes("1").await;
+    assert_eq!((status(&jane).await, status(&joe).await), (200, 200));
+
+    assert!(place.revoke("jane"));
+    // No call shows that the file was read again; the log does.
+    while !server.log().contains("read the tokens file again") {
+        sleep(Duration::from_millis(20)).await;
+    }
+    place.append("broken");
+    becomes("0").await;
+    assert_eq!((status(&jane).await, status(&joe).await), (401, 200));
+    assert_eq!(server.get("/readyz").send().await.unwrap().status(), 200);
+    assert_eq!(server.log().matches("the tokens read before stay valid").count(), 1, "{}", server.log());
+
+    fs::remove_file(&place.file).unwrap();
+    place.issue("jim");
+    becomes("1").await;
+    assert_eq!((status(&jane).await, status(&joe).await), (401, 401));
 }
 
 /// What this thread logs meanwhile.

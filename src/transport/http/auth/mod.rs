@@ -20,6 +20,7 @@ use self::oauth::{OAuth, OAuthRejection};
 use super::error_response::{error_response, retryable_error};
 use crate::{
     call::Caller,
+    metrics::Metrics,
     tokens::Tokens,
     verifa::{ApiKey, InvalidApiKey, wire},
 };
@@ -69,6 +70,13 @@ impl Authenticator {
             Self::ApiKey => api_key::authenticate(credentials(headers)?),
             Self::Token(tokens, key) => token::authenticate(tokens, key, credentials(headers)?),
             Self::OAuth(oauth, key) => Ok(oauth.authenticate(headers, query, key).await?),
+        }
+    }
+
+    /// Watches what credentials are compared with, until it is dropped.
+    pub(super) async fn watch(&self, metrics: &Metrics) {
+        if let Self::Token(tokens, _) = self {
+            token::watch(tokens, metrics).await;
         }
     }
 
