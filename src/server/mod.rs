@@ -17,10 +17,11 @@ use axum::http::request::Parts;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, DiscoverResult,
-        GetPromptRequestParams, GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult,
-        ListPromptsResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams,
-        ReadResourceResponse, ReadResourceResult, Reference, ServerCapabilities, ServerConfig,
+        CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CustomRequest,
+        CustomResult, DiscoverResult, ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation,
+        InitializeRequestParams, InitializeResult, ListPromptsResult, ListResourcesResult, ListToolsResult,
+        PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Reference,
+        ServerCapabilities, ServerConfig,
     },
     service::RequestContext,
 };
@@ -34,7 +35,11 @@ use crate::{
     metrics::Metrics,
     prompts,
     tools::{self, ServerState},
+    untrusted::UntrustedText,
 };
+
+/// The longest name of an unknown method that is repeated, in characters.
+const MAX_SHOWN_METHOD: usize = 100;
 
 /// The server. Cloning it is cheap.
 #[derive(Debug, Clone)]
@@ -224,6 +229,15 @@ impl ServerHandler for Server {
             tracing::error_span!("call", tool = tool.spec.name, session_id = Empty, request_id, caller, trace_id);
         // Boxed: the SDK moves a call's future several times, and it is large.
         Ok(Box::pin(self.call(tool, request, &context, arrival).instrument(span)).await)
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let method = UntrustedText::truncated(&request.method, MAX_SHOWN_METHOD);
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("unknown method {}", method.quoted()), None))
     }
 }
 

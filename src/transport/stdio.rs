@@ -4,20 +4,18 @@
 //! can exit at once although stdin stays open or the client does not read stdout. Only MCP messages may be written to
 //! stdout.
 
-use std::{
-    io,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+mod transport;
+
+use std::{io, time::Duration};
 
 use rmcp::{ServiceExt, service::ServerInitializeError};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
+use self::transport::StdioTransport;
 use super::Signals;
 use crate::server::Server;
 
@@ -41,17 +39,17 @@ pub(crate) async fn serve(server: Server) -> anyhow::Result<()> {
         }
     });
     let server = server.asking_until(eof.clone());
-    let input = EofWatcher { input: stdin(), eof: eof.clone() };
+    let transport = StdioTransport::new(stdin(), stdout(), eof.clone());
     // A client that no longer reads stdout would delay the last responses forever.
     tokio::select! {
-        served = serve_over(server, input, stdout(), stop.clone()) => served,
+        served = serve_over(server, transport, stop.clone()) => served,
         () = after(&stop, SIGNAL_GRACE) => Ok(()),
         () = after(&eof, EOF_GRACE) => Ok(()),
     }
 }
 
-async fn serve_over(server: Server, input: EofWatcher, output: Output, stop: CancellationToken) -> anyhow::Result<()> {
-    match server.serve_with_ct((input, output), stop).await {
+async fn serve_over(server: Server, transport: StdioTransport, stop: CancellationToken) -> anyhow::Result<()> {
+    match server.serve_with_ct(transport, stop).await {
         Ok(running) => {
             running.waiting().await?;
             Ok(())
@@ -100,30 +98,4 @@ fn socket(descriptor: impl std::os::fd::AsFd) -> Option<tokio::net::UnixStream> 
     stream.local_addr().ok()?;
     stream.set_nonblocking(true).ok()?;
     tokio::net::UnixStream::from_std(stream).ok()
-}
-
-/// Cancels `eof` when the input has ended.
-struct EofWatcher {
-    input: Input,
-    eof: CancellationToken,
-}
-
-impl AsyncRead for EofWatcher {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.input).poll_read(context, buffer);
-        let ended = match &read {
-            Poll::Ready(Ok(())) => buffer.remaining() > 0 && buffer.filled().len() == before,
-            Poll::Ready(Err(_)) => true,
-            Poll::Pending => false,
-        };
-        if ended {
-            self.eof.cancel();
-        }
-        read
-    }
 }

@@ -17,17 +17,17 @@ pub(crate) fn resolved(endpoint: &str, sse: &str) -> String {
 }
 
 /// A client's end of a stream.
-struct Stream<'a> {
+pub(crate) struct Stream<'a> {
     server: &'a HttpServer,
     key: &'a str,
     response: reqwest::Response,
-    endpoint: String,
+    pub(crate) endpoint: String,
     buffer: String,
     events: VecDeque<(String, String)>,
 }
 
 impl<'a> Stream<'a> {
-    async fn open(server: &'a HttpServer, key: &'a str) -> Self {
+    pub(crate) async fn open(server: &'a HttpServer, key: &'a str) -> Self {
         let response = server.get("/sse").bearer_auth(key).send().await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -56,7 +56,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    async fn message(&mut self) -> Value {
+    pub(crate) async fn message(&mut self) -> Value {
         let (event, data) = self.event().await.unwrap();
         assert_eq!(event, "message");
         serde_json::from_str(&data).unwrap()
@@ -67,7 +67,7 @@ impl<'a> Stream<'a> {
         request.send().await.unwrap().status().as_u16()
     }
 
-    async fn initialize(&mut self) {
+    pub(crate) async fn initialize(&mut self) {
         let client = json!({"name": "integration tests", "version": "1"});
         let params = json!({"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": client});
         let initialize = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});

@@ -132,6 +132,9 @@ async fn a_rejected_request_leaves_its_connection_usable_or_says_that_it_is_clos
         (404, post("/nothing", "")),
         (405, post("/sse", &key)),
         (400, post("/mcp?x=1", &key)),
+        (406, post("/mcp", &(key.clone() + "content-type: text/plain\r\naccept: text/html\r\n"))),
+        (415, post("/mcp", &(key.clone() + "content-type: text/plain\r\n"))),
+        (400, post("/mcp", &(key.clone() + "content-type: application/json\r\n"))),
     ] {
         let (answer, is_reusable) = reject_then_reuse(&server, &head, &[b' '; 1_000]).await;
         assert!(answer.starts_with(&format!("http/1.1 {status}")), "{answer}");
@@ -141,7 +144,6 @@ async fn a_rejected_request_leaves_its_connection_usable_or_says_that_it_is_clos
         (401, post("/mcp", ""), &[b' '; 100_000][..]),
         (401, post("/mcp", ""), b""),
         (401, post("/mcp", "expect: 100-continue\r\n"), b""),
-        (406, post("/mcp", &(key.clone() + "accept: text/html\r\n")), &[b' '; 100_000]),
         (413, post("/mcp", &(key.clone() + "accept: */*\r\n")), &[b' '; 100_000]),
         (413, post("/messages", &key), &[b' '; 100_000]),
     ] {

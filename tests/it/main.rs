@@ -27,6 +27,7 @@ mod http_status;
 mod http_stop;
 mod install;
 mod lookup;
+mod messages;
 mod modules;
 mod oauth;
 mod one_time_link;

@@ -264,8 +264,12 @@ impl Client {
 
     /// Sends any message, an answer to the server's own requests for one.
     pub(crate) async fn write(&mut self, message: &Value) {
+        self.write_bytes(format!("{message}\n").as_bytes()).await;
+    }
+
+    pub(crate) async fn write_bytes(&mut self, bytes: &[u8]) {
         let stdin = self.stdin.as_mut().unwrap();
-        stdin.write_all(format!("{message}\n").as_bytes()).await.unwrap();
+        stdin.write_all(bytes).await.unwrap();
         stdin.flush().await.unwrap();
     }
 

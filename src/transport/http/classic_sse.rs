@@ -11,8 +11,7 @@ use std::{
 };
 
 use axum::{
-    body::{Body, Bytes},
-    extract::{DefaultBodyLimit, FromRequest, Request},
+    extract::Request,
     http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response, Sse,
@@ -23,7 +22,7 @@ use futures_util::{StreamExt, stream};
 use hyper::body::Incoming;
 use rmcp::{
     RoleServer, ServiceExt,
-    model::{ClientJsonRpcMessage, GetExtensions, JsonRpcMessage},
+    model::{ClientJsonRpcMessage, ErrorData, GetExtensions, JsonRpcMessage},
     service::TxJsonRpcMessage,
 };
 use tokio::{
@@ -34,16 +33,18 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::{CancellationToken, DropGuard, PollSender};
 
 use super::{
-    HttpConfig, HttpState, MAX_BODY,
+    HttpConfig, HttpState,
     auth::AuthError,
+    body,
     error_response::{error_response, retryable_error},
     limits::{Limiter, Permit},
-    rejection::{RequestRejection, closing},
+    rejection::RequestRejection,
 };
 use crate::{
     call::{Caller, Identity},
     metrics::GaugeGuard,
     server::{RequestId, Server},
+    transport::message::{self, InvalidMessage},
 };
 
 /// Messages that are buffered in either direction before the sender has to wait.
@@ -92,6 +93,17 @@ impl Stream {
         match self.to_client.upgrade() {
             Some(to_client) => to_client.reserve().await.is_ok(),
             None => false,
+        }
+    }
+
+    /// Answers what is no message: on the stream, where the client waits for it, unless its id cannot be read.
+    async fn answer(&self, invalid: InvalidMessage) -> Response {
+        let Some(id) = invalid.id else { return invalid.into_response() };
+        let error = ErrorData::new(invalid.error.code(), invalid.error.to_string(), None);
+        let Some(to_client) = self.to_client.upgrade() else { return ended() };
+        match to_client.send(JsonRpcMessage::error(error, Some(id))).await {
+            Ok(()) => StatusCode::ACCEPTED.into_response(),
+            Err(_) => ended(),
         }
     }
 }
@@ -178,10 +190,9 @@ pub(super) async fn receive(
 ) -> Response {
     let stream = session_id.and_then(|id| state.streams.streams().get(&id).cloned());
     let request_id = request.extensions_mut().remove::<RequestId>();
-    DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
-    let body = match Bytes::from_request(request.map(Body::new), &()).await {
+    let body = match body::read(request).await {
         Ok(body) => body,
-        Err(rejection) => return closing(error_response(rejection.status(), &rejection.body_text())),
+        Err(response) => return response,
     };
     let Some(stream) = stream else {
         return error_response(StatusCode::NOT_FOUND, "No such stream: open /sse again.");
@@ -189,8 +200,10 @@ pub(super) async fn receive(
     if stream.owner.identity() != caller.identity() {
         return AuthError::OtherStream.into_response();
     }
-    let Ok(mut message) = serde_json::from_slice::<ClientJsonRpcMessage>(&body) else {
-        return error_response(StatusCode::BAD_REQUEST, "The body is not a JSON-RPC message of MCP.");
+    let mut message = match message::read(&body) {
+        Ok(Some(message)) => message,
+        Ok(None) => return StatusCode::ACCEPTED.into_response(),
+        Err(invalid) => return stream.answer(invalid).await,
     };
     // Some clients give up the whole stream when one message is rejected, so messages wait instead. They wait for clients
     // that do not read their stream too, or the responses would fill the memory.

@@ -1,21 +1,22 @@
 //! `POST /mcp`: hands a request to the SDK, and corrects what the SDK is too strict or too terse about.
 //!
-//! The body is never read here.
+//! The body is read before, so that what is no message gets the same answer as over the other transports.
 
 use std::sync::Arc;
 
 use axum::{
-    body::{Body, to_bytes},
+    body::{Body, Bytes, to_bytes},
     http::{
-        HeaderMap, HeaderValue, Request,
+        HeaderMap, HeaderValue, Request, StatusCode,
         header::{ACCEPT, CONTENT_TYPE},
     },
     response::{IntoResponse, Response},
 };
 use hyper::body::Incoming;
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, JsonRpcMessage};
 
-use super::{HttpState, auth::AuthError, error_response::error_response, limits::CallPermit, rejection::closing};
-use crate::{call::Caller, server::MissingScope};
+use super::{HttpState, auth::AuthError, body, error_response::error_response, limits::CallPermit};
+use crate::{call::Caller, server::MissingScope, transport::message};
 
 /// The media types of responses, which the SDK requires a client to name both.
 const BOTH_TYPES: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
@@ -26,8 +27,27 @@ pub(super) async fn respond(
     state: &HttpState,
     caller: Caller,
     permit: CallPermit,
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
 ) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut body = match body::read(Request::new(body)).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    // To any other type of content the SDK objects.
+    if is_json(&parts.headers) {
+        match message::read(&body) {
+            // The SDK rejects unknown methods only with the parameters that it expects.
+            Ok(Some(message)) if is_unknown_method(&message) => {
+                body = serde_json::to_vec(&message).map_or(body, Bytes::from);
+            }
+            Ok(Some(JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_))) => {}
+            // Nothing was asked of the client, since nothing is kept between requests.
+            Ok(_) => return StatusCode::ACCEPTED.into_response(),
+            Err(invalid) => return invalid.into_response(),
+        }
+    }
+    let mut request = Request::from_parts(parts, Body::from(body));
     if accepts_any(request.headers()) {
         request.headers_mut().insert(ACCEPT, BOTH_TYPES);
     }
@@ -47,6 +67,15 @@ pub(super) async fn respond(
     response
 }
 
+fn is_unknown_method(message: &ClientJsonRpcMessage) -> bool {
+    matches!(message, JsonRpcMessage::Request(request) if matches!(request.request, ClientRequest::CustomRequest(_)))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let essence = |value: &str| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|it| essence(it) == "application/json")
+}
+
 /// Whether a client accepts JSON by a wildcard, or accepts everything since it does not say.
 fn accepts_any(headers: &HeaderMap) -> bool {
     let is_wildcard = |range: &str| {
@@ -59,14 +88,14 @@ fn accepts_any(headers: &HeaderMap) -> bool {
         || values.filter_map(|value| value.to_str().ok()).flat_map(|it| it.split(',')).any(is_wildcard)
 }
 
-/// The SDK's own errors are plain text, which clients of JSON-RPC cannot read. Most precede the reading of the body.
+/// The SDK's own errors are plain text, which clients of JSON-RPC cannot read.
 async fn as_json(response: Response) -> Response {
     if response.headers().get(CONTENT_TYPE).is_some_and(|value| value == "application/json") {
         return response;
     }
     let (parts, body) = response.into_parts();
     let text = to_bytes(body, MAX_ERROR_TEXT).await.unwrap_or_default();
-    closing(error_response(parts.status, &String::from_utf8_lossy(&text)))
+    error_response(parts.status, &String::from_utf8_lossy(&text))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod access_control;
 mod access_log;
 pub(crate) mod auth;
+mod body;
 mod classic_sse;
 mod connection_owner;
 mod connections;

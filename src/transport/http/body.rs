@@ -1,0 +1,33 @@
+//! The body of a request: its size is limited, and it is read as one message of MCP.
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, FromRequest},
+    http::{Request, StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use hyper::body::Incoming;
+use rmcp::model::ErrorCode;
+
+use super::{MAX_BODY, error_response::error_response, rejection::closing};
+use crate::transport::message::InvalidMessage;
+
+/// The whole body.
+///
+/// # Errors
+/// When it is larger than [`MAX_BODY`] or incomplete.
+pub(super) async fn read(mut request: Request<Incoming>) -> Result<Bytes, Response> {
+    DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
+    let body = Bytes::from_request(request.map(Body::new), &()).await;
+    body.map_err(|rejection| closing(error_response(rejection.status(), &rejection.body_text())))
+}
+
+/// The response to what is not a message, or one with the wrong parameters.
+impl IntoResponse for InvalidMessage {
+    fn into_response(self) -> Response {
+        // As the SDK has it: wrong parameters are the result of a valid request.
+        let is_request = self.error.code() == ErrorCode::INVALID_PARAMS;
+        let status = if is_request { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+        (status, [(CONTENT_TYPE, "application/json")], self.response()).into_response()
+    }
+}
