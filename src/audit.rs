@@ -26,7 +26,14 @@ use crate::{
 #[derive(Debug)]
 pub struct AuditLog {
     path: PathBuf,
-    file: Mutex<File>,
+    file: Mutex<OpenFile>,
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    writer: File,
+    /// To look at the file's end; a pipe has none.
+    reader: Option<File>,
 }
 
 /// The outcome of a call that was not done, or not known to be. A call that was done has its tool's own word.
@@ -87,7 +94,7 @@ impl AuditLog {
     /// When it cannot be opened for writing.
     pub(crate) fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
-        let file = Mutex::new(private_file::open_append(&path)?);
+        let file = Mutex::new(OpenFile::open(&path)?);
         Ok(Self { path, file })
     }
 
@@ -123,19 +130,54 @@ impl AuditLog {
         let mut line = serde_json::to_vec(line)?;
         line.push(b'\n');
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_elsewhere(&file, &self.path) {
-            *file = private_file::open_append(&self.path)?;
+        if is_elsewhere(&file.writer, &self.path) {
+            *file = OpenFile::open(&self.path)?;
         }
         // Between looking at the file's end and writing, no other process may leave an incomplete line. Without locks, as
         // on some network folders, that is unlikely. Windows' locks would keep readers out.
         if cfg!(unix) {
-            let _ = file.lock();
+            let _ = file.writer.lock();
         }
-        let written = append(&mut file, &self.path, line);
+        let written = file.append(line);
         if cfg!(unix) {
-            let _ = file.unlock();
+            let _ = file.writer.unlock();
         }
         written
+    }
+}
+
+impl OpenFile {
+    fn open(path: &Path) -> io::Result<Self> {
+        let writer = private_file::open_append(path)?;
+        let has_end = writer.metadata()?.is_file();
+        // One that may be written but not read is still a good log.
+        let reader = has_end.then(|| File::open(path).ok()).flatten();
+        Ok(Self { writer, reader })
+    }
+
+    /// Appends a line with a single write, so that it never mixes with another process's.
+    fn append(&mut self, mut line: Vec<u8>) -> io::Result<()> {
+        if self.ends_incomplete() {
+            line.insert(0, b'\n');
+        }
+        let written = loop {
+            match self.writer.write(&line) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                written => break written?,
+            }
+        };
+        // A disk that is almost full accepts the beginning of a line.
+        if written == line.len() { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
+    }
+
+    /// Whether the last line is incomplete, perhaps another process's; false if that cannot be seen.
+    fn ends_incomplete(&mut self) -> bool {
+        let mut last = [b'\n'];
+        if let Some(reader) = &mut self.reader {
+            // Fails in an empty file.
+            let _ = reader.seek(SeekFrom::End(-1)).and_then(|_| reader.read_exact(&mut last));
+        }
+        last != *b"\n"
     }
 }
 
@@ -153,21 +195,6 @@ fn is_elsewhere(file: &File, path: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_elsewhere(_file: &File, _path: &Path) -> bool {
     true
-}
-
-/// Appends a line with a single write, so that it never mixes with another process's.
-fn append(file: &mut File, path: &Path, mut line: Vec<u8>) -> io::Result<()> {
-    if ends_incomplete(path, file) {
-        line.insert(0, b'\n');
-    }
-    let written = loop {
-        match file.write(&line) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            written => break written?,
-        }
-    };
-    // A disk that is almost full accepts the beginning of a line.
-    if written == line.len() { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
 }
 
 /// The entry of a call whose `start` is written. [`Self::end`] writes its `end`; dropping it writes that it was cancelled.
@@ -214,18 +241,6 @@ impl Drop for AuditEntry<'_> {
             tracing::error!(%error, "the audit log could not record that a call was cancelled");
         }
     }
-}
-
-/// Whether the last line is incomplete, perhaps an earlier process's; false if that cannot be seen.
-fn ends_incomplete(path: &Path, file: &File) -> bool {
-    let last_byte = || -> io::Result<[u8; 1]> {
-        let mut last = [0];
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::End(-1))?;
-        file.read_exact(&mut last)?;
-        Ok(last)
-    };
-    file.metadata().is_ok_and(|data| data.is_file() && data.len() > 0) && last_byte().is_ok_and(|last| last != *b"\n")
 }
 
 fn now() -> String {
