@@ -186,3 +186,27 @@ async fn a_request_with_two_hosts_or_origins_is_rejected() {
         assert!(answer.starts_with("HTTP/1.1 403") || answer.starts_with("HTTP/1.0 403"), "{head}: {answer}");
     }
 }
+
+#[tokio::test]
+async fn what_clients_ask_to_find_out_what_is_supported_is_logged_at_debug() {
+    for (level, are_logged) in [("info", false), ("debug", true)] {
+        let server = HttpServer::start(&["--log", level], &[]).await;
+        let get = |path: &str| server.get(path).bearer_auth(SANDBOX_KEY);
+        for (expected, request) in [
+            (405, get("/mcp")),
+            (405, server.client.delete(format!("{}/mcp/", server.url)).bearer_auth(SANDBOX_KEY)),
+            (404, get("/.well-known/oauth-authorization-server")),
+            (404, get("/mcp/.well-known/openid-configuration")),
+            (404, server.post("/register", &json!({}))),
+            (401, server.get("/mcp")),
+            (404, get("/nothing")),
+        ] {
+            assert_eq!(request.send().await.unwrap().status(), expected);
+        }
+        server.signal("TERM").await;
+        let (_, log) = server.end().await;
+        let lines = |text: &str| log.lines().filter(|line| line.contains(text)).count();
+        assert_eq!((lines("status=405"), lines("status=401")), (if are_logged { 2 } else { 0 }, 1), "{log}");
+        assert_eq!(lines("status=404"), if are_logged { 4 } else { 1 }, "{log}");
+    }
+}

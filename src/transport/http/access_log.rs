@@ -34,6 +34,8 @@ pub(super) struct AccessLine<'a> {
     pub(super) request_id: &'a str,
     pub(super) caller: Option<String>,
     pub(super) status: u16,
+    /// Whether clients ask for this to find out what the server supports.
+    pub(super) is_probe: bool,
     started: Instant,
 }
 
@@ -86,7 +88,7 @@ impl<'a> AccessLine<'a> {
 
     pub(super) fn new(log: &'a Arc<AccessLog>, method: &Method, path: &'static str, request_id: &'a str) -> Self {
         let (method, started) = (known_method(method), Instant::now());
-        Self { log, method, path, request_id, caller: None, status: Self::CLIENT_LEFT, started }
+        Self { log, method, path, request_id, caller: None, status: Self::CLIENT_LEFT, is_probe: false, started }
     }
 }
 
@@ -96,12 +98,22 @@ impl Drop for AccessLine<'_> {
         let (time, caller) = (self.started.elapsed(), self.caller.as_deref());
         self.log.metrics.http_responded(path, *status, time);
         let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        if *status < 400 {
-            // A call that was served has a line of its own.
+        if *status < 400 || self.is_probe && matches!(status, 404 | 405) {
+            // A call that was served has a line of its own, and clients must be told what is not supported.
             tracing::debug!(method, path, status, milliseconds, request_id, caller, "answered");
         } else if self.log.admits((*path, *status)) {
             tracing::info!(method, path, status, milliseconds, request_id, caller, "answered");
         }
+    }
+}
+
+/// Whether clients request this to find out what a server supports: a stream, the end of a session, OAuth metadata, and
+/// the paths of OAuth in the revision 2025-03-26.
+pub(super) fn is_probe(method: &Method, path: &str) -> bool {
+    match path {
+        "/mcp" | "/mcp/" => matches!(*method, Method::GET | Method::DELETE),
+        "/authorize" | "/register" | "/token" => true,
+        _ => path.contains("/.well-known/"),
     }
 }
 

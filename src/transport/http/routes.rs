@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::{
     HttpConfig, HttpState,
     access_control::{check_host, check_origin, check_site},
-    access_log::{AccessLine, REQUEST_ID, request_id},
+    access_log::{AccessLine, REQUEST_ID, is_probe, request_id},
     auth::oauth::WELL_KNOWN,
     classic_sse,
     connection_owner::ConnectionShare,
@@ -169,6 +169,7 @@ pub(super) async fn handle(
     let id = request_id(request.headers());
     let path = route.map_or("other", |route| route.path);
     let mut line = AccessLine::new(&state.access_log, request.method(), path, &id);
+    line.is_probe = is_probe(request.method(), request.uri().path());
     request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = match admit(&state, route, &request, &mut line).await {
         Ok(admitted) => respond(&state, admitted, request).await,
