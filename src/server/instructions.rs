@@ -30,6 +30,7 @@ pub(super) fn instructions(caller: &Caller, emulated: bool) -> String {
         let withheld = withheld.join(", ");
         text += &format!(" Not permitted by your token: {withheld}; reconnect and allow it.");
     }
+    text += " The operator is the person who set up this server.";
     if let Some(environment) = caller.environment() {
         text += &format!(" Environment: {}.", environment_label(environment, emulated));
     }

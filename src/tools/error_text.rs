@@ -106,15 +106,17 @@ fn error_text(failure: &Failure, call: &CallContext<'_>) -> ErrorText {
             "This MCP server has reached its limit of concurrent requests to Verifa, and none finished in time.",
             "Retry in a few seconds.",
         ),
-        Error::TimedOut(_) => ErrorText::new(
-            "Verifa did not respond in time.",
-            "Retry in a minute; if it persists, the operator must check the network.",
-        ),
+        Error::TimedOut(_) => ErrorText::new("Verifa did not respond in time.", if_it_fails_again("check the network")),
         Error::Interrupted => ErrorText::new(
             "The connection to Verifa broke before its response was complete.",
-            "Retry in a minute; if it persists, the operator must check the network.",
+            if_it_fails_again("check the network"),
         ),
     }
+}
+
+/// What to do about a fault that may pass. A chat cannot wait, so the user must know.
+pub(super) fn if_it_fails_again(action: &str) -> String {
+    format!("Tell the user, and retry once in a few minutes. If it fails again, the operator must {action}.")
 }
 
 fn unreadable(error: BodyError, is_list: bool) -> ErrorText {

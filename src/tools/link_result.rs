@@ -114,8 +114,8 @@ impl LinkResult {
             capture_url.expose(),
             self.expiry(),
         );
-        if let Some(key) = &self.idempotency_key {
-            text += &format!("\nidempotency_key used: {key}");
+        if self.qr != QrMode::None {
+            text += " The image is its QR code.";
         }
         text
     }

@@ -12,8 +12,8 @@ const EXPIRED: &str = "expired";
 const REDACTED: &str = "redacted";
 
 /// The likely reason when Verifa refuses to resume a session.
-pub(super) const LIKELY_REJECTION: &str =
-    "its state: a completed or redacted session can never be resumed, and the person needs a new one";
+pub(super) const LIKELY_REJECTION: &str = "its state: a completed or redacted session can never be resumed. The person then needs a new session, which Verifa's \
+     dashboard or its own MCP server creates, not this server";
 
 /// Whether a session can be resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, strum::IntoStaticStr)]
@@ -39,9 +39,11 @@ impl Resumability {
         use Resumable::{No, Unknown, Yes};
 
         let (resumable, reason) = match (status.unwrap_or_default(), retention_status.unwrap_or_default()) {
-            (COMPLETED, _) | (_, REDACTED) => {
-                (No, "A completed or redacted session can never be resumed; the person needs a new one.")
-            }
+            (COMPLETED, _) | (_, REDACTED) => (
+                No,
+                "A completed or redacted session can never be resumed. If the person must verify again, they need a new \
+                 session, which Verifa's dashboard or its own MCP server creates, not this server.",
+            ),
             (EXPIRED, "" | "active") => (Yes, "It has expired, which is what resume_session is for."),
             (EXPIRED, _) => (
                 Unknown,
@@ -51,9 +53,11 @@ impl Resumability {
             ("pending" | "capturing", _) if link_has_expired => {
                 (Unknown, "Its link has expired. Whether it can be resumed now is likely, but not documented: try it.")
             }
-            ("pending" | "capturing", _) => {
-                (Unknown, "Its link may still work. If the person is still stuck, try resume_session.")
-            }
+            ("pending" | "capturing", _) => (
+                Unknown,
+                "Its link may still work. Ask the person first, and resume it only if the link does not work: a new link \
+                 may end the old one, or what they are doing.",
+            ),
             ("processing" | "awaiting_external" | "under_review" | "sandbox_pending", _) => (
                 Unknown,
                 "Verifa is processing it, so the person may have nothing to do. Whether it can be resumed is not \

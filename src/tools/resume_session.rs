@@ -32,9 +32,9 @@ impl Tool for ResumeSession {
         description: "Resumes a stuck Verifa identity verification: creates a new capture link and QR code for an expired \
             or abandoned session, keeping the person's progress. Use it when someone's verification link has expired or no \
             longer works. Completed or redacted sessions cannot be resumed.\n\
-            The link works once and expires after about 20 minutes. Send capture_url complete and unchanged, only to the \
-            person being verified; never open or fetch it yourself. If it expires again, call again without the old \
-            idempotency_key.",
+            The link works once (even a messaging app's link preview may use it up) and expires after about 20 minutes; an \
+            older link may stop working. Send capture_url complete and unchanged, only to the person being verified; never \
+            open or fetch it yourself. If it expires again, call again without the old idempotency_key.",
         instruction: "resume_session creates a new link.",
         toolset: Toolset::Resume,
         effect: Effect::CreatesLink,

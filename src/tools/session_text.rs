@@ -31,9 +31,15 @@ pub(super) fn format_duration(duration: SignedDuration) -> String {
 /// A time, absolute and relative.
 pub(super) fn format_time(time: &DateTime, now: Timestamp) -> String {
     let remaining = time.remaining(now);
-    let duration = format_duration(remaining);
+    // From minute to minute, so that all times of an answer agree on what time it is now.
+    let minutes = SignedDuration::from_secs(60 * (minute(time.instant()) - minute(now)));
+    let duration = format_duration(if remaining.abs().as_secs() < 120 { remaining } else { minutes });
     let relative = if remaining.is_positive() { format!("in {duration}") } else { format!("{duration} ago") };
     format!("{} ({relative})", time.instant().strftime("%Y-%m-%d %H:%M UTC"))
+}
+
+fn minute(time: Timestamp) -> i64 {
+    time.as_second().div_euclid(60)
 }
 
 /// When the session's link expires or expired, if that is known.

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
-use super::{GetSession, Tool, error_text::ErrorText};
+use super::{
+    GetSession, Tool,
+    error_text::{ErrorText, if_it_fails_again},
+};
 use crate::{
     call::{ApiVersionSource, CallContext, IdempotencyKeySource},
     untrusted::UntrustedText,
@@ -37,12 +40,12 @@ fn from_elsewhere(
 ) -> ErrorText {
     let content_type = content_type.map(|it| format!(", {it}")).unwrap_or_default();
     let excerpt = excerpt.map(|it| format!(": {}", it.quoted())).unwrap_or_default();
-    let check = "the operator must check VERIFA_API_URL, the proxy and any gateway in between";
+    let check = "check VERIFA_API_URL, the proxy and any gateway in between";
     let action = match response.status {
         StatusCode::TOO_MANY_REQUESTS => retry_in(response),
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => format!("Retry in a minute; if it persists, {check}."),
-        status if status.is_server_error() => format!("Retry in a minute; if it persists, {check}."),
-        _ => format!("{} Do not retry until then.", check.replacen("the", "The", 1) + "."),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => if_it_fails_again(check),
+        status if status.is_server_error() => if_it_fails_again(check),
+        _ => format!("The operator must {check}. Do not retry until then."),
     };
     ErrorText::new(
         format!(
@@ -78,13 +81,17 @@ fn from_verifa(
         StatusCode::FORBIDDEN => ErrorText::new(
             format!("Verifa does not let this API key {} {code}", phrases.ability),
             format!(
-                "The operator must give the key the permission it lacks, most likely the scope {}. Do not retry until then.",
-                call.tool.scope
+                "The operator must give the key the permission it lacks, most likely the scope {}, as for the other tools that \
+                 {}. Do not retry until then.",
+                call.tool.scope,
+                if call.tool.effect.is_read() { "look up sessions" } else { "create links" },
             ),
         ),
         StatusCode::NOT_FOUND => not_found(&code, call),
         StatusCode::TOO_MANY_REQUESTS => {
-            ErrorText::new(format!("Verifa's rate limit for this organization is reached {code}"), retry_in(response))
+            let retried = if failure.attempts > 1 { "" } else { " This call was not retried." };
+            let happened = format!("Verifa's rate limit for this organization is reached {code}{retried}");
+            ErrorText::new(happened, format!("The limit applies to all tools of this server. {}", retry_in(response)))
         }
         StatusCode::UNPROCESSABLE_ENTITY if mismatch => match call.idempotency_key_source {
             IdempotencyKeySource::Agent => ErrorText::new(
@@ -105,11 +112,11 @@ fn from_verifa(
         }
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => ErrorText::new(
             format!("Verifa could not take the request now {code}"),
-            "Retry in a minute; if it persists, the operator must check the network.",
+            if_it_fails_again("check the network"),
         ),
         _ if status.is_server_error() => ErrorText::new(
             format!("Verifa had a server error {code}"),
-            "Retry in a minute; if it persists, the operator must contact Verifa.",
+            if_it_fails_again("contact Verifa, with the time in UTC, the request ID and the session"),
         ),
         _ => ErrorText::new(
             format!("Verifa refused the request {code}"),

@@ -92,7 +92,8 @@ async fn a_success_has_four_parts_in_every_casing_and_qr_mode() {
             let about = &result["_meta"]["io.github.verifa-mcp/capture-link"];
             assert_eq!((&about["environment"], &about["emulator"]), (&json!("sandbox"), &json!(true)));
             assert_eq!((&about["tool"], &about["session_id"]), (&json!(TOOL), &json!("ses_demo_expired")));
-            assert!(text(&result).contains(about["idempotency_key"].as_str().unwrap()));
+            assert!(!text(&result).contains(about["idempotency_key"].as_str().unwrap()));
+            assert_eq!(text(&result).contains("The image is its QR code"), qr != "none");
             let name = format!("success_{casing}_qr_{qr}");
             with_stable_values(|| insta::assert_snapshot!(name, format!("{:#}", result)));
         }
