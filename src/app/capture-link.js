@@ -75,7 +75,7 @@ function showLink(answer) {
   tick();
 }
 
-// A dead link must not be sent, so nothing of it stays.
+// An expired link must not be sent, so nothing of it stays.
 function forgetLink() {
   clearTimeout(state.timer);
   element("ready").hidden = true;
@@ -144,7 +144,7 @@ async function copy() {
   }
 }
 
-// The call that made the card; without a key of its own, since that would repeat the dead link.
+// The call that made the card; without a key of its own, since that would repeat the expired link.
 function sameCall() {
   const tools = [state.answer?.tool, objectOr(objectOr(state.context.toolInfo).tool).name, "resume_session"];
   const name = tools.find((tool) => typeof tool === "string" && Object.hasOwn(AGAIN, tool));
@@ -193,7 +193,7 @@ async function callAgain() {
   tellTheModel(answer.text);
 }
 
-// Otherwise the model would go on with the dead link that it knows.
+// Otherwise the model would go on with the expired link that it knows.
 function tellTheModel(text) {
   if (!isObject(state.capabilities.updateModelContext) || !text) return;
   const words = `The user got a new link with the card's button. Use this one and no earlier one.\n${text}`;

@@ -92,8 +92,8 @@ fn describe(result: &LinkResult) -> String {
         text += &format!("\n{code}");
     }
     text += if result.emulated {
-        "\nThis was a demonstration: the link expired when this command ended. `verifa-mcp emulator` keeps one alive on \
-         this computer.\n"
+        "\nThis was a demonstration: the link stopped working when this command ended. To open a link, run \
+         `verifa-mcp emulator`.\n"
     } else {
         "\nThe link works once. Send it complete and unchanged, only to the person being verified.\n"
     };

@@ -1,6 +1,6 @@
 import pytest
 
-pytest.register_assert_rewrite("errand")
+pytest.register_assert_rewrite("example")
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { CLIENTS, assertNoLinkIn, runErrand } from "./errand.mjs";
+import { CLIENTS, assertNoLinkIn, runExample } from "./example.mjs";
 import { serve } from "./program.mjs";
 
 const KEY = { authorization: "Bearer vk_sandbox_foreignclients" };
@@ -34,7 +34,7 @@ for (const { title, create, transports, speaks } of CLIENTS) {
         t.after(() => client.close());
         const options = { requestInit: { headers } };
         const connection = new Transport(new URL(path, server.url), options);
-        const links = await runErrand(t, client, connection, { speaks, instructions: /resume_session/ });
+        const links = await runExample(t, client, connection, { speaks, instructions: /resume_session/ });
 
         await t.test("leaves a server that ends in order", async () => {
           await client.close();

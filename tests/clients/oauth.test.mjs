@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { CLIENTS } from "./errand.mjs";
+import { CLIENTS } from "./example.mjs";
 import { Host, startBoth, walk } from "./oauth.mjs";
 
 const INSPECTOR = new URL("node_modules/.bin/mcp-inspector", import.meta.url).pathname;

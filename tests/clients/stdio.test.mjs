@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { CLIENTS, assertNoLinkIn, runErrand } from "./errand.mjs";
+import { CLIENTS, assertNoLinkIn, runExample } from "./example.mjs";
 import { PROGRAM } from "./program.mjs";
 
 for (const { title, create, transports, speaks } of CLIENTS) {
@@ -16,7 +16,7 @@ for (const { title, create, transports, speaks } of CLIENTS) {
       transport.stderr.on("data", (chunk) => (log += chunk)).on("end", resolve);
     });
     const client = create();
-    const links = await runErrand(t, client, transport, { speaks, instructions: /local emulator/ });
+    const links = await runExample(t, client, transport, { speaks, instructions: /local emulator/ });
 
     await t.test("ends the server by leaving", async () => {
       await client.close();

@@ -6,7 +6,7 @@ import subprocess
 from contextlib import ExitStack, asynccontextmanager
 
 import pytest
-from errand import PROGRAM, Errand, connect
+from example import PROGRAM, Example, connect
 from httpx2 import HTTPStatusError
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
@@ -79,13 +79,13 @@ def reach(request):
     return request.param
 
 
-class TestWithoutAuthentication(Errand):
+class TestWithoutAuthentication(Example):
     @pytest.fixture
     def server(self, start, reach):
         return start("http", "http", "--emulator", reach=reach)
 
 
-class TestWithTheCallersKey(Errand):
+class TestWithTheCallersKey(Example):
     @pytest.fixture
     def server(self, start_for_callers_with_keys, reach):
         return start_for_callers_with_keys(reach=reach, headers=KEY)

@@ -30,7 +30,7 @@ def test_every_manifest_is_in_the_kustomization():
 
 
 def test_the_server_starts_with_the_settings():
-    from errand import PROGRAM
+    from example import PROGRAM
 
     # Only what depends on the place is another one.
     environment = settings() | {"VERIFA_MCP_LISTEN": "127.0.0.1:0", "VERIFA_MCP_METRICS_LISTEN": "127.0.0.1:0"}

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from errand import PROGRAM, connect, resume
+from example import PROGRAM, connect, resume
 from jsonschema import Draft7Validator
 from mcp import StdioServerParameters
 from mcp.client.stdio import stdio_client

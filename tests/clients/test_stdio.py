@@ -1,7 +1,7 @@
 """The Python SDK over stdio."""
 
 import pytest
-from errand import PROGRAM, Errand
+from example import PROGRAM, Example
 from mcp import StdioServerParameters
 from mcp.client.stdio import stdio_client
 
@@ -23,7 +23,7 @@ class StdioServer:
         return log
 
 
-class TestStdio(Errand):
+class TestStdio(Example):
     @pytest.fixture
     def server(self, tmp_path):
         with open(tmp_path / "log", "w+") as log:

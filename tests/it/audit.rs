@@ -114,7 +114,7 @@ fn uuid(value: &Value) -> bool {
 
 #[tokio::test]
 async fn the_outcome_says_what_became_of_the_session() {
-    let dead = || {
+    let expired = || {
         let mut body = resumed();
         body["expires_at"] = json!("2020-01-01T00:00:00Z");
         Reply::json(200, &body)
@@ -131,7 +131,7 @@ async fn the_outcome_says_what_became_of_the_session() {
         ("unknown", json!(500), vec![Reply::error(500, "internal", "Oops")]),
         ("unknown", Value::Null, vec![Reply::Hang]),
         ("unknown", json!(200), vec![Reply::new(200, &[], "<html>")]),
-        ("withheld", json!(200), vec![dead()]),
+        ("withheld", json!(200), vec![expired()]),
     ];
     let log = Log::new();
     let upstream = Upstream::start().await;

@@ -95,9 +95,9 @@ async fn a_yes_that_is_repeated_repeats_the_same_call_and_no_other() {
 
 #[tokio::test]
 async fn a_yes_that_is_repeated_after_its_link_has_died_is_told_to_ask_anew() {
-    let mut dead = resumed();
-    dead["expires_at"] = json!("2020-01-01T00:00:00Z");
-    let upstream = Upstream::always([Reply::json(200, &dead)]).await;
+    let mut expired = resumed();
+    expired["expires_at"] = json!("2020-01-01T00:00:00Z");
+    let upstream = Upstream::always([Reply::json(200, &expired)]).await;
     let server = HttpServer::of_api(&upstream.url, &[ALWAYS]).await;
     let call = Call::resume(&server, "ses_1");
     let result = call.again(&call.ask().await, yes()).await;

@@ -108,7 +108,7 @@ fn the_readme_is_short() {
 }
 
 #[test]
-fn the_readme_has_one_command_that_runs_the_job_and_one_that_runs_the_tests() {
+fn the_readme_has_one_command_that_resumes_a_session_and_one_that_runs_the_tests() {
     let readme = document("README.md");
     for command in ["cargo run -- resume ses_demo_expired --emulator", "cargo test"] {
         assert_eq!(readme.lines().filter(|line| *line == command).count(), 1, "{command}");

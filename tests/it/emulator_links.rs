@@ -103,8 +103,8 @@ async fn a_one_time_link_revokes_the_earlier_one() {
     let resumed = emulator.resumed("ses_demo_pending").await;
     let older = emulator.linked("ses_demo_pending", &json!({"expires_in_minutes": 60})).await;
     let newer = emulator.linked("ses_demo_pending", &json!({"expires_in_minutes": 60})).await;
-    for dead in [first, resumed, older] {
-        let page = emulator.open(&dead["capture_url"]).await;
+    for expired in [first, resumed, older] {
+        let page = emulator.open(&expired["capture_url"]).await;
         assert_eq!(page.status(), StatusCode::GONE);
         assert!(page.text().await.unwrap().contains("replaced"));
     }

@@ -1,4 +1,4 @@
-//! `verifa-mcp resume`: the job by hand.
+//! `verifa-mcp resume`: resuming a session from the command line.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ fn link_in(text: &str) -> &str {
 }
 
 #[tokio::test]
-async fn a_stranger_sees_the_whole_job_in_one_command() {
+async fn a_newcomer_sees_a_session_resumed_in_one_command() {
     let output = run(["resume", "ses_demo_expired", "--emulator"], &[]).await;
     assert!(output.status.success(), "{}", stderr(&output));
     let text = stdout(&output);
@@ -22,9 +22,9 @@ async fn a_stranger_sees_the_whole_job_in_one_command() {
     assert_eq!(decode_terminal(text), link);
     assert!(text.contains("Status   pending\n"));
     assert!(text.contains("in 20 minutes\n") || text.contains("in 19 minutes\n"));
-    assert!(
-        text.contains("demonstration: the link expired when this command ended. `verifa-mcp emulator` keeps one alive")
-    );
+    assert!(text.contains(
+        "demonstration: the link stopped working when this command ended. To open a link, run `verifa-mcp emulator`"
+    ));
     assert_eq!(stderr(&output), "");
 }
 
@@ -82,8 +82,13 @@ async fn its_log_names_the_session() {
 
 #[tokio::test]
 async fn it_works_behind_a_dead_proxy() {
-    let dead = "http://127.0.0.1:9";
-    let proxies = [("HTTP_PROXY", dead), ("http_proxy", dead), ("HTTPS_PROXY", dead), ("ALL_PROXY", dead)];
+    let unreachable = "http://127.0.0.1:9";
+    let proxies = [
+        ("HTTP_PROXY", unreachable),
+        ("http_proxy", unreachable),
+        ("HTTPS_PROXY", unreachable),
+        ("ALL_PROXY", unreachable),
+    ];
     let output = run(["resume", "ses_demo_expired", "--emulator"], &proxies).await;
     assert!(output.status.success(), "{}", stderr(&output));
 }

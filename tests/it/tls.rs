@@ -222,9 +222,9 @@ async fn a_proxy_is_used_and_named_when_it_fails() {
     let through = resume(&url, &[trust, ("HTTPS_PROXY", &proxy)]).await;
     assert_eq!(through["isError"], false, "{through}");
 
-    let dead = resume(&url, &[trust, ("HTTPS_PROXY", "http://user:secret@127.0.0.1:1")]).await;
-    assert!(text(&dead).contains("through the proxy 127.0.0.1:1: the connection was refused"), "{dead}");
-    assert!(!text(&dead).contains("secret"));
+    let refused = resume(&url, &[trust, ("HTTPS_PROXY", "http://user:secret@127.0.0.1:1")]).await;
+    assert!(text(&refused).contains("through the proxy 127.0.0.1:1: the connection was refused"), "{refused}");
+    assert!(!text(&refused).contains("secret"));
 
     let excepted = resume(&url, &[trust, ("HTTPS_PROXY", &proxy), ("NO_PROXY", "verifa.test")]).await;
     assert!(text(&excepted).contains("Could not reach Verifa: the host name has no address"), "{excepted}");
@@ -241,9 +241,9 @@ async fn a_socks_proxy_is_used_and_named_when_it_fails() {
         let through = resume(&url, &[trust, (variable, &proxy)]).await;
         assert_eq!(through["isError"], false, "{through}");
     }
-    let dead = resume(&url, &[trust, ("ALL_PROXY", "socks5h://user:secret@127.0.0.1:1")]).await;
-    assert!(text(&dead).contains("through the proxy 127.0.0.1:1"), "{dead}");
-    assert!(!text(&dead).contains("secret"));
+    let refused = resume(&url, &[trust, ("ALL_PROXY", "socks5h://user:secret@127.0.0.1:1")]).await;
+    assert!(text(&refused).contains("through the proxy 127.0.0.1:1"), "{refused}");
+    assert!(!text(&refused).contains("secret"));
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ async def resume(client, **arguments):
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode, speaks", [("auto", "2026-07-28"), ("legacy", "2025-11-25")], ids=["auto", "legacy"])
-class Errand:
+class Example:
     """
     A subclass has the fixture `server`: its `transport()` leads to the server, and `log()` is what that wrote, once it
     has ended in order.

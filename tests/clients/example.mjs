@@ -25,7 +25,7 @@ export const CLIENTS = [
 ];
 
 // Leaves the client connected, and returns the links that it got.
-export async function runErrand(t, client, transport, { speaks, instructions }) {
+export async function runExample(t, client, transport, { speaks, instructions }) {
   const call = (args) => client.callTool({ name: "resume_session", arguments: args });
   const links = [];
 

@@ -1,5 +1,5 @@
-// The whole errand as it happens: somebody's link has died, an agent finds the session and brings it back, the person opens
-// the link in a browser.
+// The whole process: someone's link has expired, an agent finds the session and resumes it, and the person opens the link in a
+// browser.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -10,7 +10,7 @@ import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { launchBrowser } from "./card/browser.mjs";
 import { PROGRAM, serve } from "./program.mjs";
 
-const KEY = "vk_sandbox_story";
+const KEY = "vk_sandbox_process";
 
 const WAYS = {
   stdio: async (t, emulator) => {
@@ -31,7 +31,7 @@ after(() => browser?.close());
 for (const [way, connect] of Object.entries(WAYS)) {
   test(`from "Jane's link has expired" to Jane's camera, over ${way}`, async (t) => {
     const { url: emulator } = await serve(t, ["emulator"]);
-    const client = new Client({ name: "story", version: "1.0.0" });
+    const client = new Client({ name: "whole-process", version: "1.0.0" });
     t.after(() => client.close());
     await client.connect(await connect(t, emulator));
     const call = async (name, args) => {
