@@ -88,8 +88,8 @@ impl Server {
         let expires_at: Timestamp = resumed.expires_at.parse().map_err(internal)?;
         let minutes = (expires_at.duration_since(Timestamp::now()).as_secs() + 30) / 60;
         let text = format!(
-            "Session {} (sandbox) is resumed, status \"{}\". Capture link, works once, pass it on whole and unchanged, do \
-             not open it:\n{}\nExpires {}, in {minutes} minutes.\nidempotency_key used: {idempotency_key}",
+            "Session {} (sandbox) was resumed, status \"{}\". Single-use capture link: send it complete and unchanged; do not \
+             open it:\n{}\nExpires {}, in {minutes} minutes. The image is its QR code.",
             resumed.id,
             resumed.status,
             resumed.capture_url,
