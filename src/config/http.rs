@@ -89,6 +89,13 @@ impl Config {
     ) -> Option<Authenticator> {
         let chosen = parser.value(settings.auth.as_deref(), "VERIFA_MCP_AUTH", one_of::<AuthMode>);
         let is_loopback = listen.iter().all(|address| address.ip().is_loopback());
+        if self.tools.emulated && !is_loopback {
+            parser.error(
+                "--emulator is for listeners that only this computer reaches, whatever VERIFA_MCP_AUTH is; listen on \
+                 127.0.0.1",
+            );
+            return None;
+        }
         let has_key = self.tools.emulated || self.caller.key.is_some();
         let mode = chosen.map_or_else(|| AuthMode::by_default(has_key, is_loopback), Ok);
         let mode = parser.keep(mode.map_err(|choices| format!("VERIFA_MCP_AUTH is not set, and {choices}")));

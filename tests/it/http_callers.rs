@@ -87,10 +87,15 @@ async fn without_a_configured_key_callers_bring_theirs_and_with_one_loopback_is_
 #[tokio::test]
 async fn settings_that_would_lend_a_key_to_a_network_are_errors() {
     let key = ("VERIFA_API_KEY", "vk_live_x");
+    const EMULATOR: &str = "--emulator is for listeners that only this computer reaches";
     let any = "0.0.0.0:0";
     for (arguments, environment, words) in [
         (&["--listen", any][..], &[key][..], "--auth token"),
-        (&["--listen", any, "--emulator"], &[], "--auth token"),
+        (&["--listen", any, "--emulator"], &[], EMULATOR),
+        (&["--listen", any, "--emulator", "--auth", "api-key"], &[], EMULATOR),
+        (&["--listen", "127.0.0.1:0,[::]:0", "--emulator", "--auth", "token"], &[], EMULATOR),
+        (&["--listen", any, "--emulator", "--auth", "oauth"], &[], EMULATOR),
+        (&["--listen", any, "--emulator", "--auth", "none"], &[], EMULATOR),
         (&["--listen", any, "--auth", "none"], &[key], "for listeners that only this computer reaches"),
         (&["--auth", "none"], &[], "set VERIFA_API_KEY"),
         (&["--auth", "token", "--tokens-file", "/nonexistent"], &[], "set VERIFA_API_KEY"),
