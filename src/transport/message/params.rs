@@ -6,8 +6,7 @@ use rmcp::model::{
     CallToolRequestMethod, ClientRequest, CompleteRequestMethod, ConstString, CustomRequest, DiscoverRequestMethod,
     Extensions, GetPromptRequestMethod, InitializeResultMethod, ListPromptsRequestMethod,
     ListResourceTemplatesRequestMethod, ListResourcesRequestMethod, ListToolsRequestMethod, PingRequestMethod,
-    ReadResourceRequestMethod, Request, RequestMetaObject, RequestNoParam, RequestOptionalParam, SetLevelRequestMethod,
-    SubscribeRequestMethod, UnsubscribeRequestMethod,
+    ReadResourceRequestMethod, Request, RequestMetaObject, RequestNoParam, RequestOptionalParam,
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{error::Category, value::RawValue};
@@ -26,7 +25,9 @@ pub(super) fn request(method: String, params: Option<&RawValue>) -> Result<Clien
     Ok(match &*method {
         CallToolRequestMethod::VALUE => ClientRequest::CallToolRequest(params.required()?),
         ListToolsRequestMethod::VALUE => ClientRequest::ListToolsRequest(params.optional()?),
-        InitializeResultMethod::VALUE => ClientRequest::InitializeRequest(params.required()?),
+        InitializeResultMethod::VALUE if !params.name_a_revision() => {
+            ClientRequest::InitializeRequest(params.required()?)
+        }
         DiscoverRequestMethod::VALUE => ClientRequest::DiscoverRequest(params.ignored()?),
         PingRequestMethod::VALUE => ClientRequest::PingRequest(params.none()?),
         ListPromptsRequestMethod::VALUE => ClientRequest::ListPromptsRequest(params.optional()?),
@@ -35,13 +36,12 @@ pub(super) fn request(method: String, params: Option<&RawValue>) -> Result<Clien
         ListResourcesRequestMethod::VALUE => ClientRequest::ListResourcesRequest(params.optional()?),
         ListResourceTemplatesRequestMethod::VALUE => ClientRequest::ListResourceTemplatesRequest(params.optional()?),
         ReadResourceRequestMethod::VALUE => ClientRequest::ReadResourceRequest(params.required()?),
-        SubscribeRequestMethod::VALUE => ClientRequest::SubscribeRequest(params.required()?),
-        UnsubscribeRequestMethod::VALUE => ClientRequest::UnsubscribeRequest(params.required()?),
-        SetLevelRequestMethod::VALUE => ClientRequest::SetLevelRequest(params.required()?),
-        // Of what this server does not offer, parameters of another kind do not matter.
+        // Of what this server or the revision does not offer, the parameters do not matter.
         _ => {
-            let object = params.0.filter(|text| text.starts_with('{'));
-            ClientRequest::CustomRequest(CustomRequest::new(method, object.map(decode).transpose()?))
+            let object = Params(params.0.filter(|text| text.starts_with('{')));
+            let mut request = CustomRequest::new(method, object.0.map(decode).transpose()?);
+            object.add_meta(&mut request.extensions)?;
+            ClientRequest::CustomRequest(request)
         }
     })
 }
@@ -56,6 +56,12 @@ struct Meta {
 }
 
 impl Params<'_> {
+    /// Whether the request names its revision itself: then it is of one that has no `initialize` (2026-07-28, Versioning).
+    fn name_a_revision(self) -> bool {
+        let meta = self.0.and_then(|text| decode::<Meta>(text).ok()?._meta);
+        meta.is_some_and(|meta| meta.protocol_version().is_some())
+    }
+
     fn required<M: ConstString, P: DeserializeOwned>(self) -> Result<Request<M, P>, InvalidParams> {
         let mut request = Request::new(decode(self.0.ok_or_else(must_be_an_object)?)?);
         self.add_meta(&mut request.extensions)?;

@@ -1,7 +1,7 @@
 //! Tables of messages, and damaged ones, with how each is answered.
 
 use proptest::prelude::*;
-use rmcp::model::GetMeta;
+use rmcp::model::{ClientRequest, GetMeta};
 use serde_json::Value;
 
 use super::*;
@@ -106,6 +106,23 @@ fn ids_are_kept_exactly_and_metadata_is_found() {
         let Some(JsonRpcMessage::Request(request)) = read(message.to_string().as_bytes()).unwrap() else { panic!() };
         assert_eq!(request.id.into_json_value(), id);
         assert!(request.request.get_meta().get_progress_token().is_some());
+    }
+}
+
+#[test]
+fn parameters_do_not_matter_for_what_is_not_offered() {
+    let newest = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28"});
+    for (method, params) in [
+        ("nonsense", json!([])),
+        ("logging/setLevel", json!({})),
+        ("resources/subscribe", json!({"_meta": newest})),
+        ("resources/unsubscribe", json!(7)),
+        ("initialize", json!({"_meta": newest})),
+    ] {
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let Some(JsonRpcMessage::Request(request)) = read(message.to_string().as_bytes()).unwrap() else { panic!() };
+        assert!(matches!(request.request, ClientRequest::CustomRequest(_)), "{message}");
+        assert_eq!(request.request.get_meta().protocol_version().is_some(), params.get("_meta").is_some());
     }
 }
 
