@@ -1,4 +1,4 @@
-//! What is no message, or has the wrong parameters: the same answer over every transport, and the next call still works.
+//! Invalid messages: each gets the same error over every transport, and the next call still works.
 
 use std::time::Duration;
 

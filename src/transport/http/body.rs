@@ -1,4 +1,4 @@
-//! The body of a request: its size is limited, and it is read as one message of MCP.
+//! The body of a request: how much of it is read, and the response to one that is not a valid message of MCP.
 
 use axum::{
     body::{Body, Bytes},
@@ -22,10 +22,9 @@ pub(super) async fn read(mut request: Request<Incoming>) -> Result<Bytes, Respon
     body.map_err(|rejection| closing(error_response(rejection.status(), &rejection.body_text())))
 }
 
-/// The response to what is not a message, or one with the wrong parameters.
 impl IntoResponse for InvalidMessage {
     fn into_response(self) -> Response {
-        // As the SDK has it: wrong parameters are the result of a valid request.
+        // As in the SDK: a request with invalid parameters was a valid HTTP request.
         let is_request = self.error.code() == ErrorCode::INVALID_PARAMS;
         let status = if is_request { StatusCode::OK } else { StatusCode::BAD_REQUEST };
         (status, [(CONTENT_TYPE, "application/json")], self.response()).into_response()

@@ -96,7 +96,7 @@ impl Stream {
         }
     }
 
-    /// Answers what is no message: on the stream, where the client waits for it, unless its id cannot be read.
+    /// Answers an invalid message: on the stream, where the client waits for it, unless its id cannot be read.
     async fn answer(&self, invalid: InvalidMessage) -> Response {
         let Some(id) = invalid.id else { return invalid.into_response() };
         let error = ErrorData::new(invalid.error.code(), invalid.error.to_string(), None);

@@ -1,6 +1,6 @@
 //! `POST /mcp`: hands a request to the SDK, and corrects what the SDK is too strict or too terse about.
 //!
-//! The body is read before, so that what is no message gets the same answer as over the other transports.
+//! It reads the body first, so that an invalid message gets the same error as over the other transports.
 
 use std::sync::Arc;
 

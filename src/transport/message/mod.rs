@@ -18,7 +18,7 @@ use self::{
     params::InvalidParams,
 };
 
-/// Why a message is answered with an error instead of being handled.
+/// A message that is answered with an error instead of being handled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InvalidMessage {
     /// The message's id, where it can be read.
@@ -28,7 +28,7 @@ pub(crate) struct InvalidMessage {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MessageError {
-    #[error("not valid JSON: cut off, a syntax error, invalid UTF-8, half a surrogate pair, or nested too deeply")]
+    #[error("not valid JSON: cut off, a syntax error, invalid UTF-8, an unpaired surrogate, or too much nesting")]
     NotJson,
     #[error("batches are not supported: send each message on its own")]
     Batch,

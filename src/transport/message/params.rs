@@ -1,6 +1,6 @@
 //! The second pass: the parameters of a request, decoded as what its method has.
 //!
-//! An error names the field and what it must be. It never repeats a value.
+//! An error names the field and what it must be. It never repeats a value or a secret.
 
 use rmcp::model::{
     CallToolRequestMethod, ClientRequest, CompleteRequestMethod, ConstString, CustomRequest, DiscoverRequestMethod,
@@ -10,6 +10,8 @@ use rmcp::model::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{error::Category, value::RawValue};
+
+use crate::untrusted::UntrustedText;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum InvalidParams {
@@ -25,7 +27,7 @@ pub(super) fn request(method: String, params: Option<&RawValue>) -> Result<Clien
     Ok(match &*method {
         CallToolRequestMethod::VALUE => ClientRequest::CallToolRequest(params.required()?),
         ListToolsRequestMethod::VALUE => ClientRequest::ListToolsRequest(params.optional()?),
-        InitializeResultMethod::VALUE if !params.name_a_revision() => {
+        InitializeResultMethod::VALUE if !params.has_protocol_version() => {
             ClientRequest::InitializeRequest(params.required()?)
         }
         DiscoverRequestMethod::VALUE => ClientRequest::DiscoverRequest(params.ignored()?),
@@ -56,8 +58,8 @@ struct Meta {
 }
 
 impl Params<'_> {
-    /// Whether the request names its revision itself: then it is of one that has no `initialize` (2026-07-28, Versioning).
-    fn name_a_revision(self) -> bool {
+    /// Whether the request itself names its protocol version: then that version has no `initialize` (2026-07-28, Versioning).
+    fn has_protocol_version(self) -> bool {
         let meta = self.0.and_then(|text| decode::<Meta>(text).ok()?._meta);
         meta.is_some_and(|meta| meta.protocol_version().is_some())
     }
@@ -129,11 +131,13 @@ fn diagnose<P: DeserializeOwned>(text: &str) -> InvalidParams {
             segment => path = format!("{path}.{segment}"),
         }
     }
-    InvalidParams::Field(in_words(&path, &error.inner().to_string()))
+    // The client may have chosen a name on the path.
+    let path = UntrustedText::new(&path);
+    InvalidParams::Field(field_error(path.as_str(), &error.inner().to_string()))
 }
 
 /// A parser's message in JSON's terms instead of Rust's.
-fn in_words(path: &str, message: &str) -> String {
+fn field_error(path: &str, message: &str) -> String {
     let quoted = |rest: &str| rest.split('`').nth(1).unwrap_or_default().to_owned();
     if let Some(field) = message.strip_prefix("missing field ").map(quoted) {
         return format!("{path}.{field} is missing");

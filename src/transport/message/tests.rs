@@ -52,6 +52,12 @@ fn wrong_parameters_are_named_with_what_they_must_be() {
         let message = json!({"jsonrpc": "2.0", "id": "7", "method": method, "params": params}).to_string();
         assert_eq!(refused(&message), (-32602, json!("7"), String::from(text)), "{message}");
     }
+    // The client chose a name on this path.
+    let capabilities = json!({"experimental": {"vk_live_0123456789": 7}});
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": {}});
+    let message = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}).to_string();
+    let text = refused(&message).2;
+    assert!(text.starts_with("params.capabilities.experimental.") && !text.contains("vk_live_0"), "{text}");
     let twice = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"b"}}"#;
     assert_eq!(refused(twice), (-32602, json!(1), "params.name occurs twice".into()));
 }

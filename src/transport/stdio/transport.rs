@@ -1,7 +1,7 @@
 //! Messages as lines: the SDK's transport over stdin and stdout.
 //!
-//! A line that is no message is answered here and goes no further, so that neither the process nor the lines behind it
-//! suffer. What is read so far stays when the SDK drops a future.
+//! An invalid line is answered here and goes no further, so that the process and the lines behind it go on. What has been read
+//! stays when the SDK drops a future.
 
 use std::{io, sync::Arc};
 
@@ -29,7 +29,7 @@ pub(super) struct StdioTransport {
     /// Whether the rest of a line that is too long is being skipped.
     skipping: bool,
     output: Arc<Mutex<Output>>,
-    /// The answer to a line that was no message, while it is written.
+    /// The error that answers an invalid line, while it is being written.
     answer: Option<JoinHandle<io::Result<()>>>,
     /// Cancelled when the input has ended.
     eof: CancellationToken,
@@ -98,7 +98,7 @@ impl Transport<RoleServer> for StdioTransport {
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
-            // A client that sends nonsense and reads no answers is not read any further.
+            // While a client does not read its errors, no more of its lines are read.
             if let Some(answer) = &mut self.answer {
                 let _ = answer.await;
                 self.answer = None;
