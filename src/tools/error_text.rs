@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use reqwest::StatusCode;
 
 use super::{
     CallFailed, NotSent, connection_text::connection_text, session_text::format_duration, status_text::status_text,
@@ -106,13 +107,16 @@ fn error_text(failure: &Failure, call: &CallContext<'_>) -> ErrorText {
             "This MCP server has reached its limit of concurrent requests to Verifa, and none finished in time.",
             "Retry in a few seconds.",
         ),
-        Error::TimedOut(_) => ErrorText::new("Verifa did not respond in time.", if_it_fails_again("check the network")),
+        Error::TimedOut(_) => ErrorText::new("Verifa did not respond in time.", if_it_fails_again(CHECK_NETWORK)),
         Error::Interrupted => ErrorText::new(
             "The connection to Verifa broke before its response was complete.",
-            if_it_fails_again("check the network"),
+            if_it_fails_again(CHECK_NETWORK),
         ),
     }
 }
+
+pub(super) const CHECK_NETWORK: &str =
+    "check the network and, if it works, contact Verifa with the time in UTC and the session";
 
 /// What to do about a fault that may pass. A chat cannot wait, so the user must know.
 pub(super) fn if_it_fails_again(action: &str) -> String {
@@ -186,7 +190,10 @@ fn outcome(phrases: &Phrases, failure: &Failure) -> String {
 }
 
 fn attempts(failure: &Failure) -> String {
+    let is_rate_limited =
+        matches!(&failure.error, Error::Status(response) if response.status == StatusCode::TOO_MANY_REQUESTS);
     match (failure.attempts, failure.elapsed.as_secs()) {
+        (0 | 1, _) if is_rate_limited => " The call was not retried.".to_owned(),
         (0 | 1, _) => String::new(),
         (attempts, 0) => format!(" Tried {attempts} times within a second."),
         (attempts, seconds) => format!(" Tried {attempts} times in {seconds} s."),

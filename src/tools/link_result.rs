@@ -102,8 +102,8 @@ impl LinkResult {
         schema::with_property_names(schema, |name| if name == "id" { tool.id_field.to_owned() } else { name })
     }
 
-    /// What the agent reads, without the QR code.
-    pub(crate) fn text(&self) -> String {
+    /// What the agent reads, without the QR code itself.
+    fn text(&self, has_image: bool) -> String {
         let CaptureLink { session_id, status, capture_url, .. } = &self.link;
         let mut text = format!(
             "Session {session_id} ({}) {}, status {}. Single-use capture link: send it complete and unchanged; do not open \
@@ -114,7 +114,7 @@ impl LinkResult {
             capture_url.expose(),
             self.expiry(),
         );
-        if self.qr != QrMode::None {
+        if has_image {
             text += " The image is its QR code.";
         }
         text
@@ -156,8 +156,8 @@ impl LinkResult {
 
 impl From<LinkResult> for CallToolResult {
     fn from(result: LinkResult) -> Self {
-        let mut content = vec![ContentBlock::text(result.text())];
         let qr_code = if result.qr == QrMode::None { None } else { result.qr_code() };
+        let mut content = vec![ContentBlock::text(result.text(qr_code.is_some()))];
         content.extend(qr_code.map(|qr_code| {
             let for_the_user = Annotations::default().with_audience(vec![Role::User]);
             let image = ImageContent::new(qr_code.expose_base64(), "image/png").with_annotations(for_the_user);

@@ -12,8 +12,8 @@ const EXPIRED: &str = "expired";
 const REDACTED: &str = "redacted";
 
 /// The likely reason when Verifa refuses to resume a session.
-pub(super) const LIKELY_REJECTION: &str = "its state: a completed or redacted session can never be resumed. The person then needs a new session, which Verifa's \
-     dashboard or its own MCP server creates, not this server";
+pub(super) const LIKELY_REJECTION: &str = "its state: a completed or redacted session can never be resumed; then the person \
+    needs a new session, which Verifa's dashboard or its own MCP server creates, not this server";
 
 /// Whether a session can be resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, strum::IntoStaticStr)]

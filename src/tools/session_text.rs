@@ -30,12 +30,16 @@ pub(super) fn format_duration(duration: SignedDuration) -> String {
 
 /// A time, absolute and relative.
 pub(super) fn format_time(time: &DateTime, now: Timestamp) -> String {
-    let remaining = time.remaining(now);
+    let time = time.instant();
+    format!("{} ({})", time.strftime("%Y-%m-%d %H:%M UTC"), relative(time, now))
+}
+
+fn relative(time: Timestamp, now: Timestamp) -> String {
+    let remaining = time.duration_since(now);
     // From minute to minute, so that all times of an answer agree on what time it is now.
-    let minutes = SignedDuration::from_secs(60 * (minute(time.instant()) - minute(now)));
+    let minutes = SignedDuration::from_secs(60 * (minute(time) - minute(now)));
     let duration = format_duration(if remaining.abs().as_secs() < 120 { remaining } else { minutes });
-    let relative = if remaining.is_positive() { format!("in {duration}") } else { format!("{duration} ago") };
-    format!("{} ({relative})", time.instant().strftime("%Y-%m-%d %H:%M UTC"))
+    if remaining.is_positive() { format!("in {duration}") } else { format!("{duration} ago") }
 }
 
 fn minute(time: Timestamp) -> i64 {
@@ -60,6 +64,21 @@ pub(super) fn resumability(session: &Session, now: Timestamp) -> Resumability {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_times_of_an_answer_agree_on_what_time_it_is() {
+        let now: Timestamp = "2026-07-10T10:00:40Z".parse().unwrap();
+        for (time, expected) in [
+            ("2026-07-10T09:30:20Z", "30 minutes ago"),
+            ("2026-07-10T09:30:59Z", "30 minutes ago"),
+            ("2026-07-10T10:20:00Z", "in 20 minutes"),
+            ("2026-07-10T10:20:59Z", "in 20 minutes"),
+            ("2026-07-10T10:01:10Z", "in 30 seconds"),
+            ("2026-07-10T09:58:41Z", "1 minute 59 seconds ago"),
+        ] {
+            assert_eq!(relative(time.parse().unwrap(), now), expected, "{time}");
+        }
+    }
 
     #[test]
     fn durations_are_rounded_to_what_matters() {

@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 
 use super::{
     GetSession, Tool,
-    error_text::{ErrorText, if_it_fails_again},
+    error_text::{CHECK_NETWORK, ErrorText, if_it_fails_again},
 };
 use crate::{
     call::{ApiVersionSource, CallContext, IdempotencyKeySource},
@@ -81,16 +81,14 @@ fn from_verifa(
         StatusCode::FORBIDDEN => ErrorText::new(
             format!("Verifa does not let this API key {} {code}", phrases.ability),
             format!(
-                "The operator must give the key the permission it lacks, most likely the scope {}, as for the other tools that \
-                 {}. Do not retry until then.",
+                "The operator must give the key the permission it lacks, most likely the scope {}{}. Do not retry until then.",
                 call.tool.scope,
-                if call.tool.effect.is_read() { "look up sessions" } else { "create links" },
+                if call.tool.effect.is_read() { "" } else { "; which scope creating links needs is not documented" },
             ),
         ),
         StatusCode::NOT_FOUND => not_found(&code, call),
         StatusCode::TOO_MANY_REQUESTS => {
-            let retried = if failure.attempts > 1 { "" } else { " This call was not retried." };
-            let happened = format!("Verifa's rate limit for this organization is reached {code}{retried}");
+            let happened = format!("Verifa's rate limit for this organization is reached {code}");
             ErrorText::new(happened, format!("The limit applies to all tools of this server. {}", retry_in(response)))
         }
         StatusCode::UNPROCESSABLE_ENTITY if mismatch => match call.idempotency_key_source {
@@ -110,13 +108,12 @@ fn from_verifa(
             };
             ErrorText::new(format!("Verifa refused to {}{session} {code}", phrases.action), action)
         }
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => ErrorText::new(
-            format!("Verifa could not take the request now {code}"),
-            if_it_fails_again("check the network"),
-        ),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => {
+            ErrorText::new(format!("Verifa could not take the request now {code}"), if_it_fails_again(CHECK_NETWORK))
+        }
         _ if status.is_server_error() => ErrorText::new(
             format!("Verifa had a server error {code}"),
-            if_it_fails_again("contact Verifa, with the time in UTC, the request ID and the session"),
+            if_it_fails_again("contact Verifa with the time in UTC, the session and this message"),
         ),
         _ => ErrorText::new(
             format!("Verifa refused the request {code}"),
@@ -153,7 +150,7 @@ fn retry_in(response: &ErrorResponse) -> String {
 }
 
 fn likely_reasons(verifa_gives_detail: bool, call: &CallContext<'_>) -> String {
-    let start = if verifa_gives_detail { "Unless that says why, the" } else { "The" };
+    let start = if verifa_gives_detail { "If Verifa's message does not explain it, the" } else { "The" };
     let may_look_up = call.caller.permissions.allows(GetSession::SPEC);
     let look_up = match (may_look_up, call.tool.effect.is_read()) {
         (true, false) => " get_session shows the state.",

@@ -94,6 +94,8 @@ async fn a_success_has_four_parts_in_every_casing_and_qr_mode() {
             assert_eq!((&about["tool"], &about["session_id"]), (&json!(TOOL), &json!("ses_demo_expired")));
             assert!(!text(&result).contains(about["idempotency_key"].as_str().unwrap()));
             assert_eq!(text(&result).contains("The image is its QR code"), qr != "none");
+            // Some four bytes make a token; the budget is 150 tokens.
+            assert!(text(&result).len() <= 600, "{}", text(&result));
             let name = format!("success_{casing}_qr_{qr}");
             with_stable_values(|| insta::assert_snapshot!(name, format!("{:#}", result)));
         }

@@ -90,7 +90,7 @@ impl Kind {
             Self::NotFound => Some("(404 not_found)"),
             Self::Garbage => Some("is not JSON"),
             Self::ErrorAlways => Some("(500 unavailable)"),
-            Self::Hangs => Some("did not answer in time"),
+            Self::Hangs => Some("did not respond in time"),
             _ => None,
         }
     }
