@@ -44,7 +44,7 @@ pub(crate) const JWT_PREFIX: &str = "eyJ";
 ///
 /// A prefix counts at the start and behind anything but a letter or digit, so that a session may be called `ses_stok_1`.
 pub(crate) fn contains_secret(text: &str) -> bool {
-    !secrets(text).is_empty()
+    secrets(text).next().is_some()
 }
 
 /// A message with every key, token and capture link in it masked. A prefix alone, as in `vk_live_…`, stays.
@@ -53,7 +53,7 @@ pub(crate) fn mask_secrets(message: &str) -> String {
     let masked = |word: &str| {
         let (body, end) = word.split_at(word.trim_end_matches(is_end).len());
         let goes_on = |behind: usize| body.as_bytes().get(behind).is_some_and(u8::is_ascii_graphic);
-        match secrets(body).into_iter().find(|(_, behind)| goes_on(*behind)) {
+        match secrets(body).find(|(_, behind)| goes_on(*behind)) {
             Some((start, _)) => format!("{}[secret removed]{end}", body.get(..start).unwrap_or_default()),
             None => word.to_owned(),
         }
@@ -62,17 +62,22 @@ pub(crate) fn mask_secrets(message: &str) -> String {
 }
 
 /// Where secrets begin and where their prefixes end, in this order.
-fn secrets(text: &str) -> Vec<(usize, usize)> {
-    fn find<'a>(text: &'a str, prefix: &'a str) -> impl Iterator<Item = (usize, usize)> + use<'a> {
-        text.match_indices(prefix).map(|(start, prefix)| (start, start + prefix.len()))
-    }
-    let lowercase = text.to_ascii_lowercase();
-    let begins_a_word = |start| text.get(..start).is_none_or(|before| !before.ends_with(char::is_alphanumeric));
-    let in_words = SECRET_PREFIXES.into_iter().flat_map(|prefix| find(&lowercase, prefix));
-    let in_words = in_words.chain(find(text, JWT_PREFIX)).filter(|(start, _)| begins_a_word(*start));
-    let mut secrets: Vec<_> = in_words.chain(find(&lowercase, CAPTURE_PATH)).collect();
-    secrets.sort_unstable();
-    secrets
+fn secrets(text: &str) -> impl Iterator<Item = (usize, usize)> {
+    text.char_indices().filter_map(|(start, _)| {
+        let (before, rest) = text.split_at(start);
+        let prefix = secret_prefix(rest)?;
+        let counts = prefix == CAPTURE_PATH || !before.ends_with(char::is_alphanumeric);
+        counts.then_some((start, start + prefix.len()))
+    })
+}
+
+/// The prefix with which a text begins, if a secret begins with it.
+fn secret_prefix(text: &str) -> Option<&'static str> {
+    let begins_with = |prefix: &&str| {
+        text.as_bytes().get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix.as_bytes()))
+    };
+    let jwt = text.starts_with(JWT_PREFIX).then_some(JWT_PREFIX);
+    SECRET_PREFIXES.into_iter().chain([CAPTURE_PATH]).find(begins_with).or(jwt)
 }
 
 /// One line of cleaned text.
@@ -157,15 +162,8 @@ fn visible(character: char) -> Option<char> {
 }
 
 fn without_secret(word: &str) -> Cow<'_, str> {
-    let is_secret = |text: &[u8]| {
-        let begins_with =
-            |prefix: &str| text.get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix.as_bytes()));
-        text.starts_with(JWT_PREFIX.as_bytes())
-            || SECRET_PREFIXES.iter().chain([&CAPTURE_PATH]).any(|prefix| begins_with(prefix))
-    };
-    let secret =
-        word.char_indices().map(|(start, _)| word.split_at(start)).find(|(_, rest)| is_secret(rest.as_bytes()));
-    secret.map_or(Cow::Borrowed(word), |(before, _)| Cow::Owned(before.to_owned() + "[secret removed]"))
+    let secret = word.char_indices().find(|(start, _)| secret_prefix(word.split_at(*start).1).is_some());
+    secret.map_or(Cow::Borrowed(word), |(start, _)| Cow::Owned(word.split_at(start).0.to_owned() + "[secret removed]"))
 }
 
 #[cfg(test)]
