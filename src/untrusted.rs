@@ -65,19 +65,23 @@ pub(crate) fn mask_secrets(message: &str) -> String {
 fn secrets(text: &str) -> impl Iterator<Item = (usize, usize)> {
     text.char_indices().filter_map(|(start, _)| {
         let (before, rest) = text.split_at(start);
-        let prefix = secret_prefix(rest)?;
-        let counts = prefix == CAPTURE_PATH || !before.ends_with(char::is_alphanumeric);
-        counts.then_some((start, start + prefix.len()))
+        let prefix = match before.ends_with(char::is_alphanumeric) {
+            true => begins_with(rest, CAPTURE_PATH).then_some(CAPTURE_PATH),
+            false => secret_prefix(rest),
+        };
+        prefix.map(|prefix| (start, start + prefix.len()))
     })
 }
 
 /// The prefix with which a text begins, if a secret begins with it.
 fn secret_prefix(text: &str) -> Option<&'static str> {
-    let begins_with = |prefix: &&str| {
-        text.as_bytes().get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix.as_bytes()))
-    };
     let jwt = text.starts_with(JWT_PREFIX).then_some(JWT_PREFIX);
-    SECRET_PREFIXES.into_iter().chain([CAPTURE_PATH]).find(begins_with).or(jwt)
+    jwt.or_else(|| SECRET_PREFIXES.into_iter().chain([CAPTURE_PATH]).find(|prefix| begins_with(text, prefix)))
+}
+
+/// Whether a text begins with this prefix, in any case.
+fn begins_with(text: &str, prefix: &str) -> bool {
+    text.as_bytes().get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix.as_bytes()))
 }
 
 /// One line of cleaned text.
