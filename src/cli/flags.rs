@@ -23,6 +23,9 @@ pub(super) struct Resume {
     /// Print only the endpoint's fields, as JSON
     #[arg(long)]
     pub(super) json: bool,
+    /// Then print a line whenever the session's status changes, until the session ends or the link expires
+    #[arg(long)]
+    pub(super) watch: bool,
     /// Write the QR code to a PNG file that only you can read
     #[arg(long, value_name = "FILE.png")]
     pub(super) qr_file: Option<PathBuf>,

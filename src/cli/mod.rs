@@ -12,6 +12,7 @@ mod install;
 mod process;
 mod resume;
 mod token;
+mod watch;
 
 use std::{env, process::ExitCode};
 

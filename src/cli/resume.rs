@@ -16,12 +16,13 @@ use tracing::{Instrument, field::Empty};
 use super::{
     flags::Resume,
     process::{UsageError, require_stdout},
+    watch::watch,
 };
 use crate::{
     call::{Arrival, Caller},
     config::Config,
     private_file, qr,
-    tools::{Consent, LinkResult, Prepared, QrMode, ResumeSession, ServerState, ToolError, prepare},
+    tools::{Consent, GetSession, LinkResult, Prepared, QrMode, ResumeSession, ServerState, Tool, ToolError, prepare},
     verifa::Retry,
 };
 
@@ -30,19 +31,23 @@ pub(super) async fn run(flags: &Resume, config: &Config) -> anyhow::Result<ExitC
     if let Some(key) = &flags.idempotency_key {
         arguments.insert("idempotency_key".to_owned(), json!(key));
     }
+    if flags.watch && !config.caller.permissions.allows(GetSession::SPEC) {
+        let why = "--watch looks the session up, which VERIFA_MCP_TOOLSETS does not allow; nothing was sent";
+        return Err(UsageError(why.to_owned()).into());
+    }
     // A program that throws stdout away may have asked for the file.
     if flags.qr_file.is_none() {
         require_stdout("the new link would be lost; nothing was sent, and the session was not resumed")?;
     }
     let state = config.server_state();
     let span = tracing::error_span!("call", session_id = Empty);
-    match resume(arguments, &state, &config.caller).instrument(span).await {
+    match call::<ResumeSession>(arguments, &state, &config.caller).instrument(span).await {
         Ok(mut link) => {
             if flags.json {
                 // The endpoint's five fields, whatever agents are given.
                 link.qr = QrMode::Full;
             }
-            let output = if flags.json { format!("{}\n", link.structured()) } else { describe(&link) };
+            let output = if flags.json { format!("{}\n", link.structured()) } else { describe(&link, flags.watch) };
             // The link first: it must not be lost when the QR code cannot be written.
             let printed = anstream::stdout().write_all(output.as_bytes()).and_then(|()| io::stdout().flush());
             printed.context("the session was resumed, but its link cannot be printed")?;
@@ -51,6 +56,9 @@ pub(super) async fn run(flags: &Resume, config: &Config) -> anyhow::Result<ExitC
                 if !flags.json {
                     writeln!(io::stdout(), "QR code written to {}", path.display())?;
                 }
+            }
+            if flags.watch {
+                return watch(&link, flags.json, &state, &config.caller).await;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -64,8 +72,13 @@ pub(super) async fn run(flags: &Resume, config: &Config) -> anyhow::Result<ExitC
     }
 }
 
-async fn resume(arguments: JsonObject, state: &ServerState, caller: &Caller) -> Result<LinkResult, ToolError> {
-    let call = match prepare::<ResumeSession, _>(arguments, state, caller, Arrival::now())? {
+/// Calls a tool as an agent would, with the consent of whoever typed the command.
+pub(super) async fn call<T: Tool>(
+    arguments: JsonObject,
+    state: &ServerState,
+    caller: &Caller,
+) -> Result<T::Output, ToolError> {
+    let call = match prepare::<T, T::Output>(arguments, state, caller, Arrival::now())? {
         Prepared::Ready(call) => call,
         Prepared::Unconfirmed(call) => call.confirmed(Consent::Typed),
     };
@@ -79,7 +92,7 @@ fn report_retry(retry: &Retry) {
         writeln!(io::stderr(), "Attempt {} failed ({}); next attempt in {seconds:.1} s", retry.attempt, retry.error);
 }
 
-fn describe(result: &LinkResult) -> String {
+fn describe(result: &LinkResult, watches: bool) -> String {
     let url = result.link.capture_url.expose();
     let mut text = format!(
         "Session  {} ({})\nStatus   {}\nLink     {url}\nExpiry   {}\n",
@@ -91,13 +104,16 @@ fn describe(result: &LinkResult) -> String {
     if let (Some(code), false) = (qr::terminal(url), result.qr == QrMode::None) {
         text += &format!("\n{code}");
     }
-    text += if result.emulated {
-        "\nThis was a demonstration: the link stopped working when this command ended. To open a link, run \
-         `verifa-mcp emulator`.\n"
-    } else {
-        "\nThe link works once. Send it complete and unchanged, only to the person being verified.\n"
-    };
-    text
+    text + match (result.emulated, watches) {
+        (true, true) => {
+            "\nThis is a demonstration: open the link on this computer, and its page takes the session on.\n"
+        }
+        (true, false) => {
+            "\nThis was a demonstration: the link stopped working when this command ended. To open a link, run \
+             `verifa-mcp emulator`.\n"
+        }
+        (false, _) => "\nThe link works once. Send it complete and unchanged, only to the person being verified.\n",
+    }
 }
 
 fn write_qr_code(result: &LinkResult, path: &Path) -> anyhow::Result<()> {

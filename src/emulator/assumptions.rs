@@ -11,7 +11,7 @@ use axum::http::{Method, StatusCode};
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use serde_json::{Value, json};
 
-use super::session::{Retention, State};
+use super::session::{Retention, State, Step};
 use crate::verifa::KeyInflection;
 
 /// Undocumented: the `error` code of a malformed header, and of a retired version.
@@ -91,6 +91,17 @@ pub(super) fn after_one_time_link(state: State) -> Option<State> {
 /// further on stays there.
 pub(super) fn after_opening(state: State) -> State {
     if state == State::Pending { State::Capturing } else { state }
+}
+
+/// Undocumented: how a session goes on after its link was opened. Assumed: `processing` once the person has submitted, then
+/// `completed` or `failed`. The page of an opened link has a button for each step.
+pub(super) fn after_step(state: State, step: Step) -> Option<State> {
+    match (state, step) {
+        (State::Capturing, Step::Submit) => Some(State::Processing),
+        (State::Processing, Step::Complete) => Some(State::Completed),
+        (State::Processing, Step::Fail) => Some(State::Failed),
+        _ => None,
+    }
 }
 
 /// Undocumented: when a session expires on its own. Assumed: a pending one expires with its newest link. One that is being

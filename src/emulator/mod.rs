@@ -27,7 +27,7 @@ use std::{
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    routing::{any, get},
+    routing::{any, get, post},
 };
 use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp};
@@ -121,6 +121,7 @@ fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route("/", get(pages::index))
         .route("/verify/{token}", any(pages::verify))
+        .route("/verify/{token}/{step}", post(pages::step))
         .nest_service(
             wire::API_PATH,
             any(api::respond).layer(DefaultBodyLimit::max(api::BODY_LIMIT)).with_state(service.clone()),

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::{
         HeaderValue, Method, StatusCode,
         header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY},
@@ -15,7 +15,15 @@ use axum::{
 };
 use jiff::Timestamp;
 
-use super::{MORE_SESSIONS, SANDBOX_KEY, Service, assumptions::consumes_token, demo_sessions, links::Visit};
+use strum::VariantArray;
+
+use super::{
+    MORE_SESSIONS, SANDBOX_KEY, Service,
+    assumptions::{after_step, consumes_token},
+    demo_sessions,
+    links::Visit,
+    session::{self, Step},
+};
 
 const PAGE: &str = include_str!("pages.html");
 
@@ -62,13 +70,54 @@ pub(super) async fn verify(State(service): State<Arc<Service>>, Path(token): Pat
     let sessions = &mut service.state().sessions;
     let now = Timestamp::now();
     match if consumes_token(&method) { sessions.open(&token, now) } else { sessions.look(&token, now) } {
-        Visit::Valid => page(
-            StatusCode::OK,
-            "The link works",
-            "<p>At Verifa, the verification would continue here, with a photo of a document and a selfie. This is the \
-             emulator, so there is nothing to do: you can close this page.</p>\
-             <p>The link is used up now. To continue, resume the session again and open the new link.</p>",
-        ),
+        Visit::Valid => {
+            let steps = sessions.session_of(&token).map(|session| steps(&token, session.state)).unwrap_or_default();
+            let content = format!(
+                "<p>At Verifa, the verification would continue here, with a photo of a document and a selfie. This is the \
+                 emulator: the buttons below stand for what happens next.</p>{steps}\
+                 <p>The link is used up now. Once this page is closed, resume the session to get a new one.</p>"
+            );
+            page(StatusCode::OK, "The link works", &content)
+        }
+        visit => refused(visit),
+    }
+}
+
+/// A button of a link's page was pressed.
+pub(super) async fn step(
+    State(service): State<Arc<Service>>,
+    path: Result<Path<(String, Step)>, PathRejection>,
+) -> Response {
+    let Ok(Path((token, step))) = path else { return not_found().await };
+    match service.state().sessions.take(&token, step, Timestamp::now()) {
+        Ok(state) => {
+            let content = format!("<p>The session's status is <code>{}</code>.</p>", state.as_str());
+            page(StatusCode::OK, "The session goes on", &(content + &steps(&token, state)))
+        }
+        Err(visit) => refused(visit),
+    }
+}
+
+/// A button for each step that is possible now.
+fn steps(token: &str, state: session::State) -> String {
+    let possible = Step::VARIANTS.iter().filter(|step| after_step(state, **step).is_some());
+    let buttons = possible.map(|step| {
+        let label = match step {
+            Step::Submit => "The person submits the photos",
+            Step::Complete => "The session is completed",
+            Step::Fail => "The session fails",
+        };
+        let path = <&str>::from(step);
+        // The token is one of the emulator's own: it belongs to a session.
+        format!("<form method=\"post\" action=\"/verify/{token}/{path}\"><button>{label}</button></form>")
+    });
+    buttons.collect()
+}
+
+/// Why nothing can be done with a link now.
+fn refused(visit: Visit) -> Response {
+    match visit {
+        Visit::Valid => page(StatusCode::CONFLICT, "Open the link first", ""),
         Visit::Used => expired("This link was already used", "It works once."),
         Visit::Expired => expired("This link has expired", "It works for a short time only."),
         Visit::Replaced => {
@@ -95,7 +144,7 @@ fn page(status: StatusCode, title: &str, content: &str) -> Response {
     let headers = [
         (CACHE_CONTROL, "no-store"),
         (REFERRER_POLICY, "no-referrer"),
-        (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"),
     ];
     (status, headers, Html(html)).into_response()
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::assumptions::{after_opening, has_expired};
+use super::assumptions::{after_opening, after_step, has_expired};
 use crate::verifa::Environment;
 
 /// The statuses that Verifa documents.
@@ -31,6 +31,17 @@ impl State {
     pub(super) fn as_str(self) -> &'static str {
         self.into()
     }
+}
+
+/// A button on the page of an opened link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, strum::IntoStaticStr, strum::VariantArray)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub(super) enum Step {
+    /// The person submits the photos.
+    Submit,
+    Complete,
+    Fail,
 }
 
 /// `retention_status`: how much of a session's data is left.
@@ -126,7 +137,16 @@ impl Session {
 
     /// Records that a link of the session was opened.
     pub(super) fn open(&mut self, now: Timestamp) {
-        let state = after_opening(self.state);
+        self.change(after_opening(self.state), now);
+    }
+
+    /// Takes a step if it is possible now, and returns the state.
+    pub(super) fn take(&mut self, step: Step, now: Timestamp) -> State {
+        self.change(after_step(self.state, step).unwrap_or(self.state), now);
+        self.state
+    }
+
+    fn change(&mut self, state: State, now: Timestamp) {
         if state != self.state {
             self.state = state;
             self.updated_at = now;

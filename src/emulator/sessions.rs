@@ -11,7 +11,7 @@ use super::{
     },
     fixtures,
     links::{Links, Visit},
-    session::{LinkError, Session, State},
+    session::{LinkError, Session, State, Step},
 };
 use crate::verifa::Environment;
 
@@ -141,11 +141,27 @@ impl Sessions {
     pub(super) fn open(&mut self, token: &str, now: Timestamp) -> Visit {
         let visit = self.links.visit(token, now);
         if visit == Visit::Valid {
-            let id = self.links.session_id(token);
-            let session = self.sessions.iter_mut().find(|session| Some(session.id.as_str()) == id);
-            session.into_iter().for_each(|session| session.open(now));
+            self.session_of(token).into_iter().for_each(|session| session.open(now));
         }
         visit
+    }
+
+    /// Takes a step on the page of the session's newest link, and returns the session's state. Only a link that was opened
+    /// has such a page.
+    pub(super) fn take(&mut self, token: &str, step: Step, now: Timestamp) -> Result<State, Visit> {
+        let visit = self.links.look(token, now);
+        let newest = self.session_of(token).filter(|session| session.token.as_deref() == Some(token));
+        match (visit, newest) {
+            (Visit::Used, Some(session)) => Ok(session.take(step, now)),
+            (Visit::Used, None) => Err(Visit::Replaced),
+            (visit, _) => Err(visit),
+        }
+    }
+
+    /// The session that a link belongs to.
+    pub(super) fn session_of(&mut self, token: &str) -> Option<&mut Session> {
+        let id = self.links.session_id(token)?;
+        self.sessions.iter_mut().find(|session| session.id == id)
     }
 }
 
@@ -230,6 +246,26 @@ mod tests {
             let session = get(&sessions, id);
             assert_eq!((session.state, sessions.valid_token(session, NOW)), (expected, None));
         }
+    }
+
+    #[test]
+    fn the_page_of_an_opened_link_takes_its_session_to_the_end() {
+        use State::*;
+        for (last, end) in [(Step::Complete, Completed), (Step::Fail, Failed)] {
+            let mut sessions = Sessions::new(NOW);
+            let token = make(&mut sessions, Purpose::Resume, "ses_demo_expired").unwrap().token;
+            assert_eq!(sessions.take(&token, Step::Submit, NOW), Err(Visit::Valid), "not opened yet");
+            sessions.open(&token, NOW);
+            for (step, state) in
+                [(last, Capturing), (Step::Submit, Processing), (Step::Submit, Processing), (last, end)]
+            {
+                assert_eq!(sessions.take(&token, step, AFTERWARDS), Ok(state), "{step:?}");
+            }
+        }
+        let mut sessions = Sessions::new(NOW);
+        let [token, _] = [(); 2].map(|()| make(&mut sessions, Purpose::Resume, "ses_demo_expired").unwrap().token);
+        assert_eq!(sessions.take(&token, Step::Submit, NOW), Err(Visit::Replaced));
+        assert_eq!(sessions.take("tok_0", Step::Submit, NOW), Err(Visit::Unknown));
     }
 
     #[test]

@@ -5,7 +5,9 @@
 use std::{io, time::Duration};
 
 use jiff::SignedDuration;
-use rmcp::model::{CallToolResult, ContentBlock};
+use reqwest::StatusCode;
+use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject};
+use serde_json::json;
 
 use super::{NotConfirmed, WriteLimit, error_text};
 use crate::{
@@ -13,6 +15,11 @@ use crate::{
     call::CallContext,
     verifa::{Error, Failure},
 };
+
+/// The name in an error's `_meta` that tells programs when to repeat the call.
+const RETRY_META_KEY: &str = "io.github.verifa-mcp/retry";
+/// After a fault that may pass.
+const RETRY_AFTER_FAULT: Duration = Duration::from_secs(60);
 
 /// Why nothing was sent. Its `Display` is for logs.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -59,6 +66,7 @@ pub(crate) struct ToolError {
     text: String,
     label: &'static str,
     is_invalid_arguments: bool,
+    retry_after: Option<Duration>,
 }
 
 impl ToolError {
@@ -76,21 +84,37 @@ impl ToolError {
         self.is_invalid_arguments
     }
 
+    /// How long to wait before the same call may succeed. `None` if it will not, or only once someone has acted.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     /// The result of the tool call. The request's id, if it has one, helps an operator to find it in the logs.
     pub(crate) fn into_result(self, request_id: Option<&str>) -> CallToolResult {
         let id = request_id.map(|id| format!("\nRequest id: {id}")).unwrap_or_default();
-        CallToolResult::error(vec![ContentBlock::text(self.text + &id)])
+        let retry = self.retry_after.map(|delay| json!({"after_seconds": delay.as_secs_f64().ceil()}));
+        let meta = retry.map(|retry| MetaObject(JsonObject::from_iter([(RETRY_META_KEY.to_owned(), retry)])));
+        CallToolResult::error(vec![ContentBlock::text(self.text + &id)]).with_meta(meta)
     }
 
     pub(super) fn failed(error: &CallFailed, call: &CallContext<'_>) -> Self {
-        Self { text: error_text::failed(error, call), label: error.label(), is_invalid_arguments: false }
+        Self {
+            text: error_text::failed(error, call),
+            label: error.label(),
+            is_invalid_arguments: false,
+            retry_after: error.retry_after(),
+        }
     }
 }
 
 impl From<NotSent> for ToolError {
     fn from(error: NotSent) -> Self {
         let is_invalid_arguments = matches!(error, NotSent::InvalidArguments(_));
-        Self { text: error_text::not_sent(&error), label: error.label(), is_invalid_arguments }
+        let retry_after = match error {
+            NotSent::TooManyWrites { wait, .. } => Some(wait),
+            _ => None,
+        };
+        Self { text: error_text::not_sent(&error), label: error.label(), is_invalid_arguments, retry_after }
     }
 }
 
@@ -128,6 +152,18 @@ impl CallFailed {
                 Error::Status(_) => "refused",
                 Error::Unreadable { .. } => "unreadable",
             },
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        let Self::Verifa(failure) = self else { return None };
+        match &failure.error {
+            Error::Status(response) if response.status == StatusCode::TOO_MANY_REQUESTS => {
+                Some(response.retry_after.unwrap_or(RETRY_AFTER_FAULT))
+            }
+            Error::Status(response) => response.status.is_server_error().then_some(RETRY_AFTER_FAULT),
+            Error::Busy | Error::TimedOut(_) | Error::Interrupted => Some(RETRY_AFTER_FAULT),
+            Error::Setup(_) | Error::Unreachable { .. } | Error::Unreadable { .. } => None,
         }
     }
 

@@ -48,7 +48,7 @@ impl Tool for GetSession {
     const ARGUMENTS: &'static [&'static dyn Declaration] = &[&SESSION_ID];
 
     type Endpoint = verifa::GetSession;
-    type Output = CallToolResult;
+    type Output = SessionResult;
 
     fn output_schema(_settings: &ToolSettings) -> JsonObject {
         schema::output::<Fields<'_>>()
@@ -63,12 +63,25 @@ impl Tool for GetSession {
         _endpoint: &Self::Endpoint,
         call: &CallContext<'_>,
         _settings: &ToolSettings,
-    ) -> Result<CallToolResult, CallFailed> {
-        let (session, now) = (&response.value, response.now());
-        let text = text(session, call.environment_label(), now);
-        let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-        result.structured_content = Some(json!(fields(session, now)));
-        Ok(result)
+    ) -> Result<SessionResult, CallFailed> {
+        let now = response.now();
+        Ok(SessionResult { session: response.value, environment_label: call.environment_label(), now })
+    }
+}
+
+/// A session, and what its result needs besides.
+pub(crate) struct SessionResult {
+    pub(crate) session: Session,
+    environment_label: &'static str,
+    /// The response's clock.
+    now: Timestamp,
+}
+
+impl From<SessionResult> for CallToolResult {
+    fn from(SessionResult { session, environment_label, now }: SessionResult) -> Self {
+        let mut result = Self::success(vec![ContentBlock::text(text(&session, environment_label, now))]);
+        result.structured_content = Some(json!(fields(&session, now)));
+        result
     }
 }
 

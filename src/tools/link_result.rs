@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rmcp::model::{Annotations, CallToolResult, ContentBlock, ImageContent, JsonObject, MetaObject, Role};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -120,11 +120,16 @@ impl LinkResult {
         text
     }
 
+    /// How long the link works, by the response's clock; negative when it has expired.
+    pub(crate) fn remaining(&self) -> SignedDuration {
+        self.link.expires_at.remaining(self.now)
+    }
+
     /// When the link expires, absolute and relative.
     pub(crate) fn expiry(&self) -> String {
         let expires_at = &self.link.expires_at;
         let absolute = expires_at.instant().strftime("%Y-%m-%d %H:%M:%S UTC");
-        let remaining = expires_at.remaining(self.now);
+        let remaining = self.remaining();
         let relative =
             if remaining.is_positive() { format!("in {}", format_duration(remaining)) } else { "about now".to_owned() };
         format!("{absolute}, {relative}")

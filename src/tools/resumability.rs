@@ -5,9 +5,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// The statuses that the documentation mentions where it describes resuming.
-const COMPLETED: &str = "completed";
-const EXPIRED: &str = "expired";
+use crate::verifa::{COMPLETED, EXPIRED};
+
 /// The retention status of a session whose data was deleted.
 const REDACTED: &str = "redacted";
 

@@ -38,5 +38,7 @@ pub(crate) use headers::{ApiVersion, IdempotencyKey, KeyInflection, RequestHeade
 pub use qr_code::QrCode;
 pub(crate) use rate_limits::{GetRateLimits, RateLimits};
 pub(crate) use resume_session::ResumeSession;
-pub(crate) use sessions::{GetSession, ListSessions, SearchText, Session, SessionPage, SessionStatus};
+pub(crate) use sessions::{
+    COMPLETED, EXPIRED, FAILED, GetSession, ListSessions, SearchText, Session, SessionPage, SessionStatus, is_terminal,
+};
 pub(crate) use text::InvalidText;

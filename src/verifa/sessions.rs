@@ -16,6 +16,11 @@ use crate::untrusted::{UntrustedText, contains_secret};
 const MAX_TEXT_LENGTH: usize = 128;
 const MAX_TAGS: usize = 20;
 
+/// The terminal statuses that Verifa documents.
+pub(crate) const COMPLETED: &str = "completed";
+pub(crate) const EXPIRED: &str = "expired";
+pub(crate) const FAILED: &str = "failed";
+
 /// A session, as far as it is read. The fields have the API's names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Session {
@@ -60,6 +65,11 @@ impl Session {
             tags: tags.filter_map(Value::as_str).filter_map(cleaned).take(MAX_TAGS).collect(),
         })
     }
+}
+
+/// Whether a session in this status has ended.
+pub(crate) fn is_terminal(status: &str) -> bool {
+    matches!(status, COMPLETED | EXPIRED | FAILED)
 }
 
 fn cleaned(text: &str) -> Option<UntrustedText> {

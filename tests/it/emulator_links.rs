@@ -168,6 +168,36 @@ async fn opening_a_link_moves_its_session_to_capturing_and_looking_does_not() {
 }
 
 #[tokio::test]
+async fn the_page_of_an_opened_link_takes_its_session_to_the_end_step_by_step() {
+    let emulator = Emulator::start(&[]).await;
+    let link = emulator.resumed("ses_demo_expired").await["capture_url"].take();
+    let press = |step: &str| emulator.client.post(format!("{}/{step}", link.as_str().unwrap())).send();
+    assert_eq!(press("submit").await.unwrap().status(), StatusCode::CONFLICT, "not opened yet");
+
+    let mut page = emulator.open(&link).await.text().await.unwrap();
+    for (step, other, status) in [("submit", "complete", "processing"), ("complete", "submit", "completed")] {
+        assert!(
+            page.contains(&format!("/{step}\"><button>")) && !page.contains(&format!("/{other}\"><button>")),
+            "{page}"
+        );
+        page = press(step).await.unwrap().text().await.unwrap();
+        assert!(page.contains(status), "{page}");
+        assert_eq!(emulator.session("ses_demo_expired").await["status"], status);
+    }
+    assert!(!page.contains("<button>"), "{page}");
+    let older = emulator.resumed("ses_demo_null_qr").await["capture_url"].take();
+    emulator.open(&older).await;
+    emulator.resumed("ses_demo_null_qr").await;
+    let step = emulator.client.post(format!("{}/submit", older.as_str().unwrap())).send().await.unwrap();
+    assert_eq!(step.status(), StatusCode::GONE, "the session has a newer link");
+    for step in ["nonsense", "submit/more"] {
+        let page = press(step).await.unwrap();
+        assert_eq!(page.status(), StatusCode::NOT_FOUND);
+        assert!(!page.text().await.unwrap().contains("nonsense"), "nothing from a request is shown");
+    }
+}
+
+#[tokio::test]
 async fn opening_a_link_never_moves_a_session_back() {
     let emulator = Emulator::start(&[]).await;
     let link = emulator.linked("ses_demo_under_review", &json!({})).await;

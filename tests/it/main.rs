@@ -36,6 +36,7 @@ mod program;
 mod prompts;
 mod qr;
 mod resume_command;
+mod resume_watch;
 mod retries;
 mod schema_words;
 mod secrets;
