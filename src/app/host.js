@@ -1,6 +1,6 @@
 "use strict";
 
-// The card and its host: JSON-RPC messages to and from the window around this one, and to and from nobody else.
+// JSON-RPC messages between the card and its host: the window around this one, and no other.
 
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 const objectOr = (value) => (isObject(value) ? value : {});

@@ -20,8 +20,11 @@ static HTML: LazyLock<String> = LazyLock::new(|| {
     let style = include_str!("capture-link.css");
     let script = concat!(
         include_str!("host.js"),
+        include_str!("texts.js"),
         include_str!("result.js"),
         include_str!("time.js"),
+        include_str!("progress.js"),
+        include_str!("view.js"),
         include_str!("capture-link.js")
     );
     let script_hash = format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(script)));

@@ -1,6 +1,7 @@
 // What is in a tool's result, in every casing and every QR mode. Nothing here trusts what it reads.
 
 const META_KEY = "io.github.verifa-mcp/capture-link";
+const RETRY_META_KEY = "io.github.verifa-mcp/retry";
 const PNG = "data:image/png;base64,";
 
 function textField(fields, name) {
@@ -23,20 +24,28 @@ function environmentOf({ emulator, environment }) {
 function readResult(result) {
   const { isError, content, structuredContent, _meta } = objectOr(result);
   const blocks = Array.isArray(content) ? content.filter(isObject) : [];
+  const said = blocks.filter(({ type, text }) => type === "text" && typeof text === "string");
   const fields = objectOr(structuredContent);
   const about = objectOr(objectOr(_meta)[META_KEY]);
   const link = isError === true ? undefined : textField(fields, "capture_url");
   const expires = textField(fields, "expires_at");
-  const texts = blocks.filter(({ type, text }) => type === "text" && typeof text === "string");
   return {
     link,
-    text: texts.map(({ text }) => text).join("\n") || (link ? "" : "There is no link in the answer."),
+    text: said.map(({ text }) => text).join("\n"),
     qrCode: qrCodeOf(fields, blocks),
     expires,
     expiresAt: Date.parse(expires ?? ""),
     session: textField(fields, "session_id") ?? textField(fields, "id") ?? textField(about, "session_id"),
     environment: environmentOf(about),
-    // Only the one-time link has a field of this name beside its own id.
-    tool: about.tool ?? (textField(fields, "session_id") && "generate_one_time_link"),
+    tool: textField(about, "tool"),
+    statusTool: textField(about, "status_tool"),
   };
+}
+
+// A session that was looked up. Without a wait that the server names, an error is a refusal.
+function readSession(result) {
+  const { isError, structuredContent, _meta } = objectOr(result);
+  const retryAfter = Number(objectOr(objectOr(_meta)[RETRY_META_KEY]).after_seconds);
+  if (isError === true) return { refused: !(retryAfter >= 0), retryAfter: Math.min(retryAfter, 86_400) };
+  return { status: textField(objectOr(structuredContent), "status"), retryAfter: 0 };
 }

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{CallFailed, QrMode, ToolSettings, schema, session_text::format_duration};
+use super::{CallFailed, GetSession, QrMode, Tool, ToolSettings, schema, session_text::format_duration};
 use crate::{
     call::CallContext,
     qr,
@@ -43,6 +43,8 @@ pub struct LinkResult {
     pub(crate) environment_label: &'static str,
     pub(crate) emulated: bool,
     idempotency_key: Option<IdempotencyKey>,
+    /// The tool that shows the session's status, if the caller may use it.
+    status_tool: Option<&'static str>,
     key_inflection: KeyInflection,
     pub(crate) qr: QrMode,
     /// The response's clock.
@@ -90,6 +92,7 @@ impl LinkResult {
             environment_label: call.environment_label(),
             emulated: call.emulated,
             idempotency_key: call.headers.idempotency_key.clone(),
+            status_tool: call.caller.permissions.allows(GetSession::SPEC).then_some(GetSession::SPEC.name),
             key_inflection: call.headers.key_inflection,
             qr: settings.qr,
             now,
@@ -173,6 +176,7 @@ impl From<LinkResult> for CallToolResult {
             "session_id": result.link.session_id.as_str(),
             "environment": result.environment.as_str(),
             "emulator": result.emulated,
+            "status_tool": result.status_tool,
             "idempotency_key": result.idempotency_key.as_ref().map(IdempotencyKey::as_str),
         });
         let mut tool_result = Self::success(content);

@@ -8,7 +8,7 @@ import { altered, connect, hostForTests } from "./browser.mjs";
 
 const AXE = await readFile(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 const DRESSES = { light: {}, dark: { colorScheme: "dark" }, "light, 320 pixels wide": { width: 320 } };
-const [COPY, AGAIN] = ["Copy link", "Resume again"];
+const [COPY, AGAIN] = ["Copy link", "Ask for a new link"];
 
 const open = hostForTests();
 
@@ -17,6 +17,8 @@ for (const [dress, options] of Object.entries(DRESSES)) {
     const client = await connect(t);
     const { card, send } = await open(t, { client, ...options });
     await card.evaluate(AXE);
+    // The whole card is looked at, not only what needs no scrolling.
+    await card.evaluate(() => (document.getElementById("card").style.maxHeight = "none"));
     const check = async (state, shown) => {
       await shown.waitFor();
       const { violations, incomplete, passes } = await card.evaluate(() => window.axe.run());
@@ -32,6 +34,8 @@ for (const [dress, options] of Object.entries(DRESSES)) {
       const about = { environment, emulator: environment === "emulator" };
       await send("sendToolResult", altered(result, {}, about));
       await check(`link, ${environment}`, card.getByRole("button", { name: COPY }));
+      await card.evaluate(() => showProgress("capturing"));
+      await check(`link and progress, ${environment}`, card.locator("#progress"));
       await send("sendToolResult", altered(result, { expires_at: "2026-01-01T00:00:00Z" }, about));
       await check(`expired, ${environment}`, card.getByRole("button", { name: AGAIN }));
     }

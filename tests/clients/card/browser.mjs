@@ -144,8 +144,8 @@ export function hostForTests() {
 
 // What is seen of a card.
 export const link = (card) => card.getByLabel("Link for the person being verified");
-export const again = (card) => card.getByRole("button", { name: "Resume again" });
-export const words = (card) => card.locator("main").innerText();
+export const again = (card) => card.getByRole("button", { name: "Ask for a new link" });
+export const textOf = (card) => card.locator("main").innerText();
 export const showsLink = (card, url) =>
   card.waitForFunction((expected) => document.getElementById("link").value === expected, url);
 export const shows = (card, text) => card.getByText(text).first().waitFor();

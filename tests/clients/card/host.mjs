@@ -4,7 +4,7 @@ import { AppBridge, PostMessageTransport, buildAllowAttribute } from "@modelcont
 
 let bridge;
 
-window.seen = { contexts: [], sizes: [], calls: 0 };
+window.seen = { contexts: [], messages: [], sizes: [], calls: 0 };
 
 // Shows a resource as a host does, and returns when the card has introduced itself.
 window.openCard = async ({ html, ui, context, capabilities, allowed }) => {
@@ -34,6 +34,11 @@ window.openCard = async ({ html, ui, context, capabilities, allowed }) => {
     window.seen.contexts.push(params);
     return {};
   };
+  bridge.onmessage = async (params) => {
+    window.seen.messages.push(params);
+    return { isError: !window.acceptsMessages };
+  };
+  window.acceptsMessages = true;
   document.querySelector("main").replaceChildren(frame);
   await bridge.connect(new PostMessageTransport(frame.contentWindow, frame.contentWindow));
   frame.src = url;

@@ -16,7 +16,7 @@ import {
   link,
   shows,
   showsLink,
-  words,
+  textOf,
 } from "./browser.mjs";
 import { startVerifa } from "./verifa.mjs";
 
@@ -34,7 +34,7 @@ test("shows the link, its QR code, the session and the environment", async (t) =
   await card.getByRole("img", { name: "QR code of the link" }).waitFor();
   await showsLink(card, structuredContent.capture_url);
   assert.equal(await scanned(card.locator("#qr-image")), structuredContent.capture_url);
-  const text = await words(card);
+  const text = await textOf(card);
   assert.match(text, /LOCAL EMULATOR/);
   assert.match(text, /Session ses_demo_expired/);
   assert.match(text, /Expires in (20:0[01]|19:\d\d) \(\d\d:\d\d your time\)/);
@@ -56,7 +56,7 @@ for (const qr of ["full", "image", "none"]) {
       const picture = host.card.locator("#qr-image");
       if (qr === "none") assert.equal(await picture.isVisible(), false);
       else assert.equal(await scanned(picture), expected);
-      assert.match(await words(host.card), /Session ses_demo_expired\n[^]*Expires in/);
+      assert.match(await textOf(host.card), /Session ses_demo_expired\n[^]*Expires in/);
     }
     assertUntroubled(host);
   });
@@ -68,18 +68,9 @@ for (const [environment, expected] of Object.entries({ live: /LIVE\s+a real/, sa
     const host = await open(t, { client: await connect(t, [], env) });
     await host.call({ session_id: "ses_1" });
     await link(host.card).waitFor();
-    assert.match(await words(host.card), expected);
+    assert.match(await textOf(host.card), expected);
   });
 }
-
-test("warns of a link for another session than was asked for", async (t) => {
-  const client = await connect(t);
-  const host = await open(t, { client });
-  const result = await client.callTool({ name: "resume_session", arguments: SESSION });
-  await host.send("sendToolInput", { arguments: SESSION });
-  await host.send("sendToolResult", altered(result, { id: "ses_other" }));
-  await shows(host.card, "This link is not for ses_demo_expired");
-});
 
 test("copies the link", async (t) => {
   const host = await open(t, { client: await connect(t) });
@@ -112,11 +103,11 @@ test("shows why there is no link", async (t) => {
   const host = await open(t, { client: await connect(t) });
   const { content } = await host.call({ session_id: "ses_demo_completed" });
   await shows(host.card, "No link");
-  const shown = await words(host.card);
+  const shown = await textOf(host.card);
   assert.ok(content[0].text.split("\n").every((line) => shown.includes(line)), shown);
   await host.call(SESSION);
   await link(host.card).waitFor();
-  assert.ok(!(await words(host.card)).includes("No link"));
+  assert.ok(!(await textOf(host.card)).includes("No link"));
 });
 
 test("says that a call was cancelled", async (t) => {
