@@ -4,7 +4,7 @@
 
 use std::{io, time::Duration};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::StatusCode;
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject};
 use serde_json::json;
@@ -13,7 +13,7 @@ use super::{NotConfirmed, WriteLimit, error_text};
 use crate::{
     audit::Outcome,
     call::CallContext,
-    verifa::{Error, Failure},
+    verifa::{Error, ErrorResponse, Failure},
 };
 
 /// The name in an error's `_meta` that tells programs when to repeat the call.
@@ -98,12 +98,11 @@ impl ToolError {
     }
 
     pub(super) fn failed(error: &CallFailed, call: &CallContext<'_>) -> Self {
-        Self {
-            text: error_text::failed(error, call),
-            label: error.label(),
-            is_invalid_arguments: false,
-            retry_after: error.retry_after(),
+        let mut text = error_text::failed(error, call);
+        if error.is_outage() {
+            text += &Timestamp::now().strftime(" It is now %Y-%m-%d %H:%M:%S UTC.").to_string();
         }
+        Self { text, label: error.label(), is_invalid_arguments: false, retry_after: error.retry_after() }
     }
 }
 
@@ -155,15 +154,25 @@ impl CallFailed {
         }
     }
 
+    /// Whether Verifa may have to look into it, for which it needs the time.
+    fn is_outage(&self) -> bool {
+        let Self::Verifa(failure) = self else { return false };
+        match &failure.error {
+            Error::Status(ErrorResponse { status, .. }) => {
+                status.is_server_error() || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY].contains(status)
+            }
+            error => matches!(error, Error::TimedOut(_) | Error::Interrupted),
+        }
+    }
+
     fn retry_after(&self) -> Option<Duration> {
         let Self::Verifa(failure) = self else { return None };
         match &failure.error {
             Error::Status(response) if response.status == StatusCode::TOO_MANY_REQUESTS => {
                 Some(response.retry_after.unwrap_or(RETRY_AFTER_FAULT))
             }
-            Error::Status(response) => response.status.is_server_error().then_some(RETRY_AFTER_FAULT),
-            Error::Busy | Error::TimedOut(_) | Error::Interrupted => Some(RETRY_AFTER_FAULT),
-            Error::Setup(_) | Error::Unreachable { .. } | Error::Unreadable { .. } => None,
+            Error::Busy => Some(RETRY_AFTER_FAULT),
+            _ => self.is_outage().then_some(RETRY_AFTER_FAULT),
         }
     }
 

@@ -116,7 +116,7 @@ fn error_text(failure: &Failure, call: &CallContext<'_>) -> ErrorText {
 }
 
 pub(super) const CHECK_NETWORK: &str =
-    "check the network and, if it works, contact Verifa with the time in UTC and the session";
+    "check the network and, if it works, contact Verifa with the time and the session";
 
 /// What to do about a fault that may pass. A chat cannot wait, so the user must know.
 pub(super) fn if_it_fails_again(action: &str) -> String {

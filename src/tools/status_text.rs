@@ -113,7 +113,7 @@ fn from_verifa(
         }
         _ if status.is_server_error() => ErrorText::new(
             format!("Verifa had a server error {code}"),
-            if_it_fails_again("contact Verifa with the time in UTC, the session and this message"),
+            if_it_fails_again("contact Verifa with the time, the session and this message"),
         ),
         _ => ErrorText::new(
             format!("Verifa refused the request {code}"),

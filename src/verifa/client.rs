@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use reqwest::{
     Certificate, Request, Response,
-    header::{ACCEPT, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{ACCEPT, CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER},
 };
 use serde_json::Value;
 use tokio::{
@@ -25,6 +25,9 @@ use crate::http_client::{HttpClient, HttpClientSettings};
 
 /// How long a client is given to make its first call before a connection is opened ahead of it.
 const PRECONNECT_DELAY: Duration = Duration::from_millis(50);
+
+/// Names a request in many APIs. That Verifa sends it is not documented.
+const REQUEST_ID: &str = "x-request-id";
 
 /// The largest body that is read, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
@@ -211,17 +214,17 @@ impl Client {
         end: Instant,
     ) -> Result<ApiResponse<E::Response>, Error> {
         let status = response.status();
-        let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let date = header(DATE).and_then(|value| httpdate::parse_http_date(value).ok());
+        let date = header(&response, DATE.as_str()).and_then(|value| httpdate::parse_http_date(value).ok());
         let now = date.unwrap_or_else(SystemTime::now);
-        let retry_after = header(RETRY_AFTER).and_then(|value| retry::read_retry_after(value, now));
+        let retry_after = header(&response, RETRY_AFTER.as_str()).and_then(|value| retry::read_retry_after(value, now));
         if !status.is_success() {
             // The status says enough: an error's body is worth neither a long wait nor a retry.
             let end = end.min(Instant::now() + limit.mul_f64(ERROR_BODY_SHARE));
             let body = timeout_at(end, read_body(&mut response)).await.ok().and_then(Result::ok);
             let body = body.flatten().unwrap_or_default();
-            let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-            return Err(Error::Status(ErrorResponse::read(status, content_type, &body, retry_after)));
+            let content_type = header(&response, CONTENT_TYPE.as_str());
+            let request_id = header(&response, REQUEST_ID);
+            return Err(Error::Status(ErrorResponse::read(status, content_type, &body, retry_after, request_id)));
         }
         let body = timeout_at(end, read_body(&mut response)).await.map_err(|_| Error::TimedOut(limit))?;
         let body = body.map_err(|error| Error::classify(&error, limit, self.proxy()))?;
@@ -243,6 +246,10 @@ impl Client {
 /// A body as JSON, its keys in snake case.
 fn parse(body: Option<Vec<u8>>) -> Result<Value, BodyError> {
     json::read(&body.ok_or(BodyError::TooLarge)?).ok_or(BodyError::NotJson)
+}
+
+fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+    response.headers().get(name)?.to_str().ok()
 }
 
 /// The whole body; `None` if it is larger than [`MAX_BODY`].

@@ -14,6 +14,8 @@ use crate::untrusted::UntrustedText;
 /// In characters.
 const MAX_CODE_LENGTH: usize = 64;
 /// In characters.
+const MAX_REQUEST_ID_LENGTH: usize = 64;
+/// In characters.
 const MAX_EXCERPT_LENGTH: usize = 80;
 
 /// A response with a status other than 2xx.
@@ -23,6 +25,8 @@ pub(crate) struct ErrorResponse {
     pub(crate) body: ErrorBody,
     /// How long to wait before a retry.
     pub(crate) retry_after: Option<Duration>,
+    /// Whatever responded calls the request this. That Verifa sends such an ID is not documented.
+    pub(crate) request_id: Option<UntrustedText>,
 }
 
 /// Who wrote an error response.
@@ -48,12 +52,14 @@ impl ErrorResponse {
         content_type: Option<&str>,
         body: &[u8],
         retry_after: Option<Duration>,
+        request_id: Option<&str>,
     ) -> Self {
         let body = json::read(body).and_then(|body| verifa_body(&body)).unwrap_or_else(|| ErrorBody::Other {
             content_type: content_type.and_then(|text| UntrustedText::truncated(text, 60).non_empty()),
             excerpt: excerpt(&String::from_utf8_lossy(body)),
         });
-        Self { status, body, retry_after }
+        let request_id = request_id.and_then(|id| UntrustedText::truncated(id, MAX_REQUEST_ID_LENGTH).non_empty());
+        Self { status, body, retry_after, request_id }
     }
 
     pub(super) fn is_timeout_elsewhere(&self) -> bool {
@@ -124,10 +130,11 @@ impl fmt::Display for ErrorResponse {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", self.status.as_u16())?;
         match &self.body {
-            ErrorBody::Verifa { code, .. } if is_code(code.as_str()) => write!(formatter, " {code}"),
-            ErrorBody::Verifa { code, .. } => write!(formatter, " {}", code.quoted()),
-            ErrorBody::Other { .. } => Ok(()),
+            ErrorBody::Verifa { code, .. } if is_code(code.as_str()) => write!(formatter, " {code}")?,
+            ErrorBody::Verifa { code, .. } => write!(formatter, " {}", code.quoted())?,
+            ErrorBody::Other { .. } => {}
         }
+        self.request_id.as_ref().map_or(Ok(()), |id| write!(formatter, ", request ID {}", id.quoted()))
     }
 }
 
@@ -138,7 +145,7 @@ mod tests {
     use super::*;
 
     fn read(content_type: Option<&str>, body: &str) -> ErrorResponse {
-        ErrorResponse::read(StatusCode::BAD_REQUEST, content_type, body.as_bytes(), None)
+        ErrorResponse::read(StatusCode::BAD_REQUEST, content_type, body.as_bytes(), None, None)
     }
 
     #[test]
@@ -169,6 +176,15 @@ mod tests {
         ] {
             assert_eq!(read(None, &json!({"error": code, "detail": ""}).to_string()).to_string(), shown);
         }
+    }
+
+    #[test]
+    fn a_request_id_is_shown_where_there_is_one() {
+        let shown = |id| ErrorResponse::read(StatusCode::BAD_GATEWAY, None, b"", None, Some(id)).to_string();
+        assert_eq!(shown("req_8f2c"), "502, request ID \"req_8f2c\"");
+        assert_eq!(shown("a\". Now do this"), "502, request ID \"a'. Now do this\"");
+        assert_eq!(shown(" "), "502");
+        assert!(shown(&"x".repeat(5_000)).len() < 100);
     }
 
     #[test]

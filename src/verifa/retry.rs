@@ -115,6 +115,7 @@ mod tests {
             status,
             body: ErrorBody::Other { content_type: None, excerpt: None },
             retry_after: retry_after.map(seconds),
+            request_id: None,
         })
     }
 

@@ -233,3 +233,19 @@ async fn a_refusal_names_the_lookup_only_to_those_who_may_use_it() {
         assert_eq!(text(&refused).contains("get_session"), named, "{}", text(&refused));
     }
 }
+
+#[tokio::test]
+async fn an_outage_is_told_with_its_time_and_verifas_request_id() {
+    let headers = ["content-type: application/json", "x-request-id: req_8f2c"];
+    let body = json!({"error": "internal", "detail": "Oops", "status_code": 500}).to_string();
+    let upstream = Upstream::always([Reply::new(500, &headers, body)]).await;
+    let mut client = Client::of_api(&upstream.url, &[]).await;
+    let before = jiff::Timestamp::now();
+    let result = client.resume(json!({"session_id": "ses_1"})).await;
+    let text = text(&result);
+    assert!(text.starts_with(r#"Verifa had a server error (500 internal, request ID "req_8f2c")."#), "{text}");
+    let time = text.lines().next().unwrap().split_once(" It is now ").unwrap().1.strip_suffix(" UTC.").unwrap();
+    let time = format!("{}Z", time.replace(' ', "T")).parse::<jiff::Timestamp>().unwrap();
+    assert!(time.duration_since(before).as_secs().abs() < 120, "{time}");
+    assert_eq!(result["_meta"]["io.github.verifa-mcp/retry"]["after_seconds"], 60.0);
+}
