@@ -14,6 +14,11 @@ pub(crate) enum Client {
     VsCode,
     Cursor,
     Codex,
+    GeminiCli,
+    #[value(name = "opencode")]
+    OpenCode,
+    Windsurf,
+    Zed,
 }
 
 /// What is different from client to client.
@@ -26,10 +31,20 @@ pub(crate) struct ClientSpec {
     pub(crate) mechanism: Mechanism,
     /// The key in that file with the servers.
     pub(super) servers: &'static str,
-    /// Whether an entry says that it is for stdio.
-    pub(super) has_type: bool,
+    pub(super) format: EntryFormat,
     /// Whether the client can prompt for a key and keep it out of its configuration.
     pub(crate) prompts_for_key: bool,
+}
+
+/// The fields of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EntryFormat {
+    /// `command`, `args` and `env`.
+    Untyped,
+    /// The same, with the `type` `stdio`.
+    Typed,
+    /// The `type` `local`, a `command` with its arguments, and `environment`.
+    OpenCode,
 }
 
 /// How a client's configuration is changed.
@@ -41,6 +56,16 @@ pub(crate) enum Mechanism {
     Claude,
     /// The command `codex` changes the file, which is TOML, and says what is in it.
     Codex,
+}
+
+impl EntryFormat {
+    /// The field with the environment variables.
+    pub(super) const fn environment(self) -> &'static str {
+        match self {
+            Self::Untyped | Self::Typed => "env",
+            Self::OpenCode => "environment",
+        }
+    }
 }
 
 impl Mechanism {
@@ -63,7 +88,7 @@ impl Client {
                 path: ConfigPaths::claude_desktop,
                 mechanism: Mechanism::File,
                 servers: "mcpServers",
-                has_type: false,
+                format: EntryFormat::Untyped,
                 prompts_for_key: false,
             },
             Self::ClaudeCode => ClientSpec {
@@ -72,7 +97,7 @@ impl Client {
                 path: ConfigPaths::claude_code,
                 mechanism: Mechanism::Claude,
                 servers: "mcpServers",
-                has_type: true,
+                format: EntryFormat::Typed,
                 prompts_for_key: false,
             },
             Self::VsCode => ClientSpec {
@@ -81,7 +106,7 @@ impl Client {
                 path: |paths| Ok(paths.settings()?.join("Code").join("User").join("mcp.json")),
                 mechanism: Mechanism::File,
                 servers: "servers",
-                has_type: true,
+                format: EntryFormat::Typed,
                 prompts_for_key: true,
             },
             Self::Cursor => ClientSpec {
@@ -90,7 +115,7 @@ impl Client {
                 path: |paths| Ok(paths.home.join(".cursor").join("mcp.json")),
                 mechanism: Mechanism::File,
                 servers: "mcpServers",
-                has_type: true,
+                format: EntryFormat::Typed,
                 prompts_for_key: false,
             },
             Self::Codex => ClientSpec {
@@ -99,7 +124,46 @@ impl Client {
                 path: |paths| Ok(paths.set_by_user("CODEX_HOME", paths.home.join(".codex"))?.join("config.toml")),
                 mechanism: Mechanism::Codex,
                 servers: "mcp_servers",
-                has_type: false,
+                format: EntryFormat::Untyped,
+                prompts_for_key: false,
+            },
+            Self::GeminiCli => ClientSpec {
+                title: "Gemini CLI",
+                next_step: "Sessions that start from now on have it; `/mcp` shows the servers of a session.",
+                path: |paths| {
+                    let home = paths.set_by_user("GEMINI_CLI_HOME", paths.home.clone())?;
+                    Ok(home.join(".gemini").join("settings.json"))
+                },
+                mechanism: Mechanism::File,
+                servers: "mcpServers",
+                format: EntryFormat::Untyped,
+                prompts_for_key: false,
+            },
+            Self::OpenCode => ClientSpec {
+                title: "opencode",
+                next_step: "Sessions that start from now on have it; `opencode mcp list` shows the servers.",
+                path: ConfigPaths::opencode,
+                mechanism: Mechanism::File,
+                servers: "mcp",
+                format: EntryFormat::OpenCode,
+                prompts_for_key: false,
+            },
+            Self::Windsurf => ClientSpec {
+                title: "Windsurf",
+                next_step: "Its Cascade panel shows it among the MCP servers, after a refresh there.",
+                path: |paths| Ok(paths.home.join(".codeium").join("windsurf").join("mcp_config.json")),
+                mechanism: Mechanism::File,
+                servers: "mcpServers",
+                format: EntryFormat::Untyped,
+                prompts_for_key: false,
+            },
+            Self::Zed => ClientSpec {
+                title: "Zed",
+                next_step: "The settings of its Agent Panel show it, and whether it runs.",
+                path: ConfigPaths::zed,
+                mechanism: Mechanism::File,
+                servers: "context_servers",
+                format: EntryFormat::Untyped,
                 prompts_for_key: false,
             },
         }

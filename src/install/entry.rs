@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr};
 
 use serde_json::{Map, Value, json};
 
-use super::client::ClientSpec;
+use super::client::{ClientSpec, EntryFormat};
 use crate::{
     untrusted::contains_secret,
     verifa::{ApiKey, Environment},
@@ -15,8 +15,6 @@ use crate::{
 pub(super) const PROGRAM: &str = env!("CARGO_PKG_NAME");
 /// The variable that holds the key itself.
 pub(crate) const API_KEY: &str = "VERIFA_API_KEY";
-/// The field with the environment variables.
-const ENVIRONMENT: &str = "env";
 /// The variables about the key. They are set anew each time, so that two never contradict each other.
 const KEY_VARIABLES: [&str; 3] = [API_KEY, "VERIFA_API_KEY_FILE", "VERIFA_ENV"];
 
@@ -114,15 +112,25 @@ impl Entry {
     /// The entry as this client writes it.
     pub(super) fn fields(&self, spec: &ClientSpec, name: &ServerName) -> Map<String, Value> {
         let mut fields = Map::new();
-        if spec.has_type {
-            fields.insert("type".to_owned(), json!("stdio"));
+        let mut insert = |name: &str, value| fields.insert(name.to_owned(), value);
+        match spec.format {
+            EntryFormat::OpenCode => {
+                insert("type", json!("local"));
+                let command: Vec<_> = std::iter::once(&self.command).chain(&self.arguments).collect();
+                insert("command", json!(command));
+            }
+            EntryFormat::Untyped | EntryFormat::Typed => {
+                if spec.format == EntryFormat::Typed {
+                    insert("type", json!("stdio"));
+                }
+                insert("command", json!(self.command));
+                insert("args", json!(self.arguments));
+            }
         }
-        fields.insert("command".to_owned(), json!(self.command));
-        fields.insert("args".to_owned(), json!(self.arguments));
         let environment: Map<_, _> =
             self.environment(name).into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
         if !environment.is_empty() {
-            fields.insert(ENVIRONMENT.to_owned(), Value::Object(environment));
+            insert(spec.format.environment(), Value::Object(environment));
         }
         fields
     }
@@ -140,22 +148,23 @@ impl Entry {
         let head = format!("[{servers}.{name}]\ncommand = {}\nargs = {}\n", json!(self.command), json!(self.arguments));
         let environment = self.environment(name);
         let lines: String = environment.iter().map(|(name, value)| format!("{name} = {}\n", json!(value))).collect();
-        if lines.is_empty() { head } else { format!("{head}\n[{servers}.{name}.{ENVIRONMENT}]\n{lines}") }
+        if lines.is_empty() { head } else { format!("{head}\n[{servers}.{name}.env]\n{lines}") }
     }
 }
 
 /// The entry that is there with these fields and variables instead of its own. Others, which the user set, stay.
-pub(super) fn merged(existing: Option<&Value>, fields: &Map<String, Value>) -> Map<String, Value> {
-    let environment = |fields: &Map<String, Value>| fields.get(ENVIRONMENT).and_then(Value::as_object).cloned();
+pub(super) fn merged(existing: Option<&Value>, fields: &Map<String, Value>, format: EntryFormat) -> Map<String, Value> {
+    let field = format.environment();
+    let environment = |fields: &Map<String, Value>| fields.get(field).and_then(Value::as_object).cloned();
     let mut merged = existing.and_then(Value::as_object).cloned().unwrap_or_default();
     let mut variables = environment(&merged).unwrap_or_default();
     variables.retain(|name, _| !KEY_VARIABLES.contains(&name.as_str()));
     variables.extend(environment(fields).unwrap_or_default());
     merged.extend(fields.clone());
     if variables.is_empty() {
-        merged.shift_remove(ENVIRONMENT);
+        merged.shift_remove(field);
     } else {
-        merged.insert(ENVIRONMENT.to_owned(), Value::Object(variables));
+        merged.insert(field.to_owned(), Value::Object(variables));
     }
     merged
 }
@@ -200,6 +209,7 @@ mod tests {
 
     #[test]
     fn fields_and_variables_of_the_user_stay() {
+        const FORMAT: EntryFormat = EntryFormat::Untyped;
         let fields = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap();
         let old = json!({
             "command": "old", "timeout": 5, "disabled": true,
@@ -210,12 +220,12 @@ mod tests {
             "command": "new", "timeout": 5, "disabled": true,
             "env": {"VERIFA_API_KEY_FILE": "f", "VERIFA_MCP_QR": "image", "HTTPS_PROXY": "p"},
         });
-        assert_eq!(Value::Object(merged(Some(&old), &new)), expected);
-        let back = merged(Some(&expected), &fields(r#"{"command": "new", "env": {"VERIFA_API_KEY": "k"}}"#));
-        assert_eq!(back[ENVIRONMENT], json!({"VERIFA_MCP_QR": "image", "HTTPS_PROXY": "p", "VERIFA_API_KEY": "k"}));
+        assert_eq!(Value::Object(merged(Some(&old), &new, FORMAT)), expected);
+        let back = merged(Some(&expected), &fields(r#"{"command": "new", "env": {"VERIFA_API_KEY": "k"}}"#), FORMAT);
+        assert_eq!(back["env"], json!({"VERIFA_MCP_QR": "image", "HTTPS_PROXY": "p", "VERIFA_API_KEY": "k"}));
         let only_key = json!({"env": {"VERIFA_API_KEY_FILE": "f"}, "disabled": true});
         let bare = fields(r#"{"command": "new"}"#);
-        assert_eq!(merged(Some(&only_key), &bare), fields(r#"{"disabled": true, "command": "new"}"#));
-        assert_eq!(merged(None, &bare), bare);
+        assert_eq!(merged(Some(&only_key), &bare, FORMAT), fields(r#"{"disabled": true, "command": "new"}"#));
+        assert_eq!(merged(None, &bare, FORMAT), bare);
     }
 }

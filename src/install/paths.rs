@@ -101,6 +101,23 @@ impl ConfigPaths {
         Ok(self.set_by_user("CLAUDE_CONFIG_DIR", self.home.clone())?.join(".claude.json"))
     }
 
+    /// On every platform below `.config`. If there are two files, the one with comments has the last word.
+    pub(super) fn opencode(&self) -> Result<PathBuf, RelativeFolder> {
+        let folder = self.set_by_user("XDG_CONFIG_HOME", self.home.join(".config"))?.join("opencode");
+        let with_comments = folder.join("opencode.jsonc");
+        let exists = (self.list)(&folder).contains(&with_comments);
+        Ok(if exists { with_comments } else { folder.join("opencode.json") })
+    }
+
+    pub(super) fn zed(&self) -> Result<PathBuf, RelativeFolder> {
+        let folder = match self.platform {
+            Platform::Linux => self.settings()?.join("zed"),
+            Platform::MacOs => self.home.join(".config").join("zed"),
+            Platform::Windows => self.settings()?.join("Zed"),
+        };
+        Ok(folder.join("settings.json"))
+    }
+
     /// Where applications keep their settings.
     pub(super) fn settings(&self) -> Result<PathBuf, RelativeFolder> {
         match self.platform {
@@ -129,7 +146,7 @@ impl ConfigPaths {
 #[cfg(test)]
 mod tests {
     use super::{
-        Client::{ClaudeCode, ClaudeDesktop, Codex, Cursor, VsCode},
+        Client::{ClaudeCode, ClaudeDesktop, Codex, Cursor, GeminiCli, OpenCode, VsCode, Windsurf, Zed},
         Platform::{Linux, MacOs, Windows},
         *,
     };
@@ -154,10 +171,10 @@ mod tests {
 
     #[test]
     fn every_platform_has_its_paths() {
-        for (platform, other_variable, settings) in [
-            (Linux, "APPDATA=/no", "~/.config"),
-            (MacOs, "XDG_CONFIG_HOME=/no", "~/Library/Application Support"),
-            (Windows, "XDG_CONFIG_HOME=/no", "~/AppData/Roaming"),
+        for (platform, other_variable, settings, zed) in [
+            (Linux, "APPDATA=/no", "~/.config", "~/.config/zed"),
+            (MacOs, "APPDATA=/no", "~/Library/Application Support", "~/.config/zed"),
+            (Windows, "CODEX=/no", "~/AppData/Roaming", "~/AppData/Roaming/Zed"),
         ] {
             for (client, file) in [
                 (ClaudeDesktop, format!("{settings}/{CLAUDE}")),
@@ -165,6 +182,10 @@ mod tests {
                 (VsCode, format!("{settings}/{CODE}")),
                 (Cursor, "~/.cursor/mcp.json".to_owned()),
                 (Codex, "~/.codex/config.toml".to_owned()),
+                (GeminiCli, "~/.gemini/settings.json".to_owned()),
+                (OpenCode, "~/.config/opencode/opencode.json".to_owned()),
+                (Windsurf, "~/.codeium/windsurf/mcp_config.json".to_owned()),
+                (Zed, format!("{zed}/settings.json")),
             ] {
                 let listed: &[_] = if platform == Windows { &["Other_x", "NotClaude_"] } else { &["Claude_x"] };
                 check(platform, other_variable, listed, client, &file);
@@ -186,10 +207,17 @@ mod tests {
             (Windows, "CODEX_HOME=d:/x", Codex, "d:/x/config.toml"),
             (Windows, r"CODEX_HOME=\\server\share", Codex, "//server/share/config.toml"),
             (Windows, r"CODEX_HOME=\\?\D:\x", Codex, "//?/D:/x/config.toml"),
+            (MacOs, "GEMINI_CLI_HOME=/g", GeminiCli, "/g/.gemini/settings.json"),
+            (MacOs, "XDG_CONFIG_HOME=/x", OpenCode, "/x/opencode/opencode.json"),
+            (MacOs, "XDG_CONFIG_HOME=/x", ClaudeDesktop, "~/Library/Application Support/Claude"),
+            (Windows, "XDG_CONFIG_HOME=/no", VsCode, "~/AppData/Roaming"),
+            (Linux, "XDG_CONFIG_HOME=/x", Zed, "/x/zed/settings.json"),
+            (Windows, "APPDATA=D:/R", Zed, "D:/R/Zed/settings.json"),
             (Linux, "XDG_CONFIG_HOME=x", ClaudeDesktop, "XDG_CONFIG_HOME is a relative path"),
             (Linux, "XDG_CONFIG_HOME=x", VsCode, "XDG_CONFIG_HOME is a relative path"),
             (Linux, "XDG_CONFIG_HOME=x", Cursor, "~/.cursor/mcp.json"),
             (Linux, "CLAUDE_CONFIG_DIR=~/c", ClaudeCode, "CLAUDE_CONFIG_DIR is a relative path"),
+            (Linux, "GEMINI_CLI_HOME=g", GeminiCli, "GEMINI_CLI_HOME is a relative path"),
             (Linux, "CODEX_HOME=./d", Codex, "CODEX_HOME is a relative path"),
             (Linux, r"CODEX_HOME=D:\x", Codex, "CODEX_HOME is a relative path"),
             (Windows, "CODEX_HOME=x", Codex, "CODEX_HOME is a relative path"),
@@ -206,6 +234,7 @@ mod tests {
         let (old, packages) = (&[".config.json"], &["Claude_pzs8sxrjxfjjc", "Microsoft.Notes_x"]);
         check(MacOs, "", old, ClaudeCode, "~/.claude/.config.json");
         check(Linux, "CLAUDE_CONFIG_DIR=/c", old, ClaudeCode, "/c/.config.json");
+        check(Linux, "", &["opencode.json", "opencode.jsonc"], OpenCode, "~/.config/opencode/opencode.jsonc");
         check(Windows, "", packages, ClaudeDesktop, &format!("~/AppData/Local/{PACKAGE}"));
         check(Windows, "LOCALAPPDATA=D:/L", packages, ClaudeDesktop, &format!("D:/L/{PACKAGE}"));
     }

@@ -82,7 +82,7 @@ impl InstallRequest {
     fn install(&self, entry: &Entry) -> Result<Plan, InstallError> {
         let (name, spec) = (&self.name, self.client.spec());
         let fields = entry.fields(&spec, name);
-        let new = merged(self.existing.as_ref(), &fields);
+        let new = merged(self.existing.as_ref(), &fields, spec.format);
         let is_there = self.existing.as_ref().and_then(Value::as_object) == Some(&new);
         match spec.mechanism {
             Mechanism::File => self.edit(entry, &spec, &new),

@@ -2,6 +2,7 @@
 //! how they were called.
 
 mod files;
+mod formats;
 mod keys;
 mod others;
 mod own_commands;
@@ -129,7 +130,10 @@ async fn the_list_names_every_client_and_its_file() {
     let output = home.install(&["--list"], &[("CODEX_HOME", "/elsewhere")]).await;
     let list = succeeded(&output);
     let slugs: Vec<_> = list.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
-    assert_eq!(slugs, ["claude-desktop", "claude-code", "vscode", "cursor", "codex"]);
+    assert_eq!(
+        slugs,
+        ["claude-desktop", "claude-code", "vscode", "cursor", "codex", "gemini-cli", "opencode", "windsurf", "zed"]
+    );
     assert!(list.contains(home.path(CURSOR).to_str().unwrap()));
     assert!(list.contains("/elsewhere/config.toml"));
 }
