@@ -124,11 +124,9 @@ pub(super) fn require_stdout(consequence: &str) -> anyhow::Result<()> {
 /// Whether the process began without this stream: Rust then opens `/dev/null` in its place, for reading and writing.
 #[cfg(unix)]
 fn is_closed(stream: &impl std::os::fd::AsFd) -> bool {
-    use std::os::unix::fs::MetadataExt;
+    use rustix::fs::{OFlags, fcntl_getfl, fstat, stat};
 
-    use rustix::fs::{OFlags, fcntl_getfl, fstat};
-
-    let is_null = || Some(fstat(stream).ok()?.st_rdev == std::fs::metadata("/dev/null").ok()?.rdev());
+    let is_null = || Some(fstat(stream).ok()?.st_rdev == stat("/dev/null").ok()?.st_rdev);
     let opened_for = fcntl_getfl(stream).map(|flags| flags & OFlags::RWMODE);
     opened_for == Ok(OFlags::RDWR) && is_null() == Some(true)
 }

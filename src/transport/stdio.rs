@@ -6,7 +6,7 @@
 
 mod transport;
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use rmcp::{ServiceExt, service::ServerInitializeError};
 use tokio::{
@@ -67,7 +67,7 @@ async fn after(event: &CancellationToken, time: Duration) {
 
 fn stdin() -> Input {
     #[cfg(unix)]
-    if let Some(socket) = socket(io::stdin()) {
+    if let Some(socket) = socket(std::io::stdin()) {
         return Box::new(socket);
     }
     // Opened again, so that the pipe does not become non-blocking for other processes that share it.
@@ -80,7 +80,7 @@ fn stdin() -> Input {
 
 fn stdout() -> Output {
     #[cfg(unix)]
-    if let Some(socket) = socket(io::stdout()) {
+    if let Some(socket) = socket(std::io::stdout()) {
         return Box::new(socket);
     }
     #[cfg(target_os = "linux")]

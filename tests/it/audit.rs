@@ -3,10 +3,12 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     time::Duration,
 };
+
+#[cfg(unix)]
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -51,6 +53,7 @@ impl Log {
     }
 
     /// Puts something else at the log's path, as a rotation does; returns where the log is now.
+    #[cfg(unix)]
     fn replace_with(&self, target: &str) -> PathBuf {
         let aside = self.rotate();
         symlink(target, &self.path).unwrap();
@@ -182,6 +185,7 @@ async fn no_secret_is_in_it() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn nothing_is_sent_when_the_start_cannot_be_written() {
     let upstream = Upstream::always([Reply::resumed()]).await;
@@ -203,6 +207,7 @@ async fn nothing_is_sent_when_the_start_cannot_be_written() {
     assert_eq!((upstream.received().len(), log.lines().len()), (1, 2));
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn the_link_is_withheld_when_the_end_cannot_be_written() {
     let upstream = Upstream::start().await;
@@ -230,6 +235,7 @@ async fn the_link_is_withheld_when_the_end_cannot_be_written() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_failure_keeps_its_own_text_when_the_end_cannot_be_written() {
     let refusal = Reply::error(404, "not_found", "Session not found");
@@ -266,6 +272,7 @@ async fn it_follows_its_path_when_the_file_is_rotated() {
     assert_eq!(log.lines().len(), 2, "emptied in place, it has no hole");
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn it_is_its_owners_alone_and_is_appended_to() {
     let log = Log::new();
@@ -290,6 +297,7 @@ async fn a_cancelled_call_has_its_end() {
     assert_eq!((&lines[1]["status"], &lines[1]["attempts"]), (&Value::Null, &Value::Null));
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_call_that_a_signal_ends_has_its_end() {
     let log = Log::new();
@@ -354,4 +362,29 @@ async fn over_stdio_it_cannot_be_stdout_or_stderr() {
         assert!(stderr(&output).contains("VERIFA_MCP_AUDIT_LOG leads to stdout or stderr"), "{}", stderr(&output));
         assert_eq!(stdout(&output), "", "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_log_at_a_long_path_is_written() {
+    let log = Log::new();
+    let folder = log.folder.path().join(["a".repeat(100), "b".repeat(100), "c".repeat(100)].join("/"));
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("audit.jsonl");
+    let mut client = Client::start(&["--emulator"], &[("VERIFA_MCP_AUDIT_LOG", path.to_str().unwrap())]).await;
+    assert_ne!(client.resume(json!({"session_id": "ses_demo_expired"})).await["isError"], true);
+    assert_eq!(lines_of(&path).len(), 2);
+}
+
+#[cfg(windows)]
+#[tokio::test]
+async fn a_log_that_another_program_keeps_to_itself_is_an_error_in_words() {
+    use std::os::windows::fs::OpenOptionsExt;
+
+    let log = Log::new();
+    let held = fs::OpenOptions::new().append(true).create(true).share_mode(0).open(&log.path).unwrap();
+    let output = run(["stdio", "--emulator"], &[log.setting()]).await;
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("VERIFA_MCP_AUDIT_LOG"), "{}", stderr(&output));
+    drop(held);
+    assert!(run(["stdio", "--emulator"], &[log.setting()]).await.status.success());
 }

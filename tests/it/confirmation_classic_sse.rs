@@ -118,6 +118,7 @@ async fn a_call_that_waits_for_consent_keeps_its_permit() {
     eventually(async || list().await == 200).await;
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_server_that_stops_waits_for_no_answer_and_says_that_nothing_was_sent() {
     let upstream = Upstream::always([Reply::resumed()]).await;
@@ -133,6 +134,7 @@ async fn a_server_that_stops_waits_for_no_answer_and_says_that_nothing_was_sent(
     assert!(upstream.received().is_empty());
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_question_ends_with_the_stop_although_another_call_still_runs() {
     let upstream = Upstream::always([Reply::Hang]).await;

@@ -57,6 +57,7 @@ async fn offered(script: &str, words: &[&str]) -> BTreeSet<String> {
     stdout(&output).lines().map(str::to_owned).collect()
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn bash_completes_commands_and_flags() {
     let output = run(["completions", "bash"], &[]).await;

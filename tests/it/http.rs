@@ -4,6 +4,7 @@ use std::process::Stdio;
 
 use futures_util::future::join_all;
 #[cfg(target_os = "linux")]
+#[cfg(unix)]
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::{Value, json};
 use tokio::{
@@ -194,6 +195,7 @@ async fn a_request_that_the_retry_budget_ends_is_counted_as_without_response() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_call_whose_client_left_is_counted_and_logged() {
     let upstream = Upstream::always([Reply::Hang]).await;
@@ -242,6 +244,7 @@ async fn metrics_are_not_served_where_others_can_reach_them() {
     assert!(fetch(metrics).await.text().await.unwrap().contains("verifa_mcp_retries_total 0"));
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_request_has_one_id_in_its_response_its_error_and_the_log() {
     let server = HttpServer::start(&[], &[]).await;
@@ -264,6 +267,7 @@ async fn a_request_has_one_id_in_its_response_its_error_and_the_log() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn rejected_requests_are_summed_up_in_the_log() {
     let server = HttpServer::start(&[], &[]).await;

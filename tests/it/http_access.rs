@@ -187,6 +187,7 @@ async fn a_request_with_two_hosts_or_origins_is_rejected() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn what_clients_ask_to_find_out_what_is_supported_is_logged_at_debug() {
     for (level, are_logged) in [("info", false), ("debug", true)] {

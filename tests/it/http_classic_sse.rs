@@ -240,6 +240,7 @@ async fn the_permissions_of_a_stream_are_those_it_was_opened_with() {
     assert_eq!(tool_names(&stream.message().await), ["list_sessions", "get_session"]);
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_stream_ends_when_the_server_stops_after_the_result_of_its_call() {
     let upstream = Upstream::always([Reply::new(503, &["retry-after: 2"], ""), Reply::resumed()]).await;
@@ -255,6 +256,7 @@ async fn a_stream_ends_when_the_server_stops_after_the_result_of_its_call() {
     assert!(server.end().await.0.success());
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_message_that_waits_for_a_permit_starts_no_call_once_the_server_stops() {
     let upstream = Upstream::always([Reply::new(503, &["retry-after: 2"], ""), Reply::resumed()]).await;

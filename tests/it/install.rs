@@ -2,7 +2,6 @@
 //! how they were called.
 
 mod files;
-mod formats;
 mod keys;
 mod others;
 mod own_commands;
@@ -11,14 +10,15 @@ use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
-    process::Output,
 };
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::program::{SANDBOX_KEY, program, stderr, stdout};
+use crate::{
+    home::{Home, succeeded},
+    program::{SANDBOX_KEY, stderr, stdout},
+};
 
 /// What the clients' commands do to their files, as far as these tests need it.
 const CLAUDE: &str = r#"case "$2" in
@@ -49,37 +49,7 @@ const VSCODE: &str = ".config/Code/User/mcp.json";
 /// A configuration with another server and comments.
 const OTHERS: &str = "{\n  // mine\n  \"mcpServers\": {\n    \"other\": {\n      \"command\": \"npx\",\n      \"env\": { \"TOKEN\": \"ghp_x\" }, // secret\n    },\n  },\n}\n";
 
-/// A user's home folder, and the clients' commands on their `PATH`.
-struct Home(TempDir);
-
 impl Home {
-    fn new() -> Self {
-        let home = Self(tempfile::tempdir().unwrap());
-        fs::create_dir(home.path("bin")).unwrap();
-        home
-    }
-
-    fn path(&self, within: &str) -> PathBuf {
-        self.0.path().join(within)
-    }
-
-    fn write(&self, within: &str, text: &str) -> String {
-        let path = self.path(within);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    fn read(&self, within: &str) -> String {
-        fs::read_to_string(self.path(within)).unwrap()
-    }
-
-    fn key_file(&self, name: &str, key: &str) -> String {
-        let path = self.write(name, &format!("{key}\n"));
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        path
-    }
-
     /// A client's command that records its arguments, unless it only reads, and does this.
     fn command(&self, name: &str, does: &str) {
         let record = format!("[ \"$2\" = get ] || printf '%s\\n' {name} \"$@\" >>\"$HOME/called\"");
@@ -90,12 +60,6 @@ impl Home {
 
     fn called(&self) -> Vec<String> {
         fs::read_to_string(self.path("called")).unwrap_or_default().lines().map(str::to_owned).collect()
-    }
-
-    async fn install(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-        let mut command = program(["install"].into_iter().chain(arguments.iter().copied()));
-        command.env("HOME", self.0.path()).env("PATH", self.path("bin")).current_dir(self.0.path());
-        command.envs(environment.iter().copied()).output().await.unwrap()
     }
 
     /// The backups of a configuration, which only the user can read.
@@ -117,11 +81,6 @@ impl Home {
 
 fn entries(text: &str) -> Value {
     serde_json::from_str::<Value>(text).unwrap()["mcpServers"].take()
-}
-
-fn succeeded(output: &Output) -> &str {
-    assert!(output.status.success(), "{}", stderr(output));
-    stdout(output)
 }
 
 #[tokio::test]

@@ -66,7 +66,7 @@ async fn answered<T>(answer: impl Future<Output = T>) -> T {
 
 #[tokio::test]
 async fn over_stdio_every_wrong_message_is_answered_and_the_next_call_works() {
-    for streams in [Streams::Pipes, Streams::SocketPair] {
+    for streams in Streams::ALL {
         let mut client = Client::connect(streams, &["--emulator"], &[]);
         for (message, expected) in cases() {
             // Before initialize the SDK accepts no other request.

@@ -10,7 +10,6 @@ use std::{
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, Lines},
-    net::UnixStream,
     process::{Child, Command},
     task::JoinHandle,
 };
@@ -23,12 +22,21 @@ const TO_THE_END: Duration = Duration::from_secs(60);
 
 /// The program with these arguments and nothing of the developer's environment.
 pub(crate) fn program<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_verifa-mcp"));
+    program_at(env!("CARGO_BIN_EXE_verifa-mcp").as_ref(), arguments)
+}
+
+/// The same, where it is under this path.
+pub(crate) fn program_at<'a>(path: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = Command::new(path);
     command.args(arguments).env_clear().stdin(Stdio::null()).kill_on_drop(true);
+    // Without it, Windows has no network.
+    #[cfg(windows)]
+    command.env("SYSTEMROOT", std::env::var_os("SYSTEMROOT").unwrap());
     command
 }
 
 /// The same as on a disk that is full: no file may become longer than 512 bytes (1,024 with some shells).
+#[cfg(unix)]
 pub(crate) fn program_on_a_full_disk<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
     let full = "trap '' XFSZ; ulimit -f 1; exec \"$@\"";
     let mut command = Command::new("sh");
@@ -44,6 +52,7 @@ pub(crate) async fn run<'a>(arguments: impl IntoIterator<Item = &'a str>, enviro
 }
 
 /// Runs a shell command with the program as `$0` and nothing of the developer's environment.
+#[cfg(unix)]
 pub(crate) async fn shell(command: &str, environment: &[(&str, &str)]) -> Output {
     let mut shell = Command::new("sh");
     shell.args(["-c", command, env!("CARGO_BIN_EXE_verifa-mcp")]).env_clear().envs(environment.iter().copied());
@@ -52,6 +61,7 @@ pub(crate) async fn shell(command: &str, environment: &[(&str, &str)]) -> Output
 }
 
 /// Runs the program to its end, with stdout closed.
+#[cfg(unix)]
 pub(crate) async fn run_without_stdout<'a>(
     arguments: impl IntoIterator<Item = &'a str>,
     environment: &[(&str, &str)],
@@ -180,9 +190,18 @@ pub(crate) fn resume_message(session_id: &str) -> Value {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Streams {
     Pipes,
+    #[cfg(unix)]
     SocketPair,
     /// A socket to write to and a pipe to read from.
+    #[cfg(unix)]
     Mixed,
+}
+
+impl Streams {
+    #[cfg(unix)]
+    pub(crate) const ALL: [Self; 3] = [Self::Pipes, Self::SocketPair, Self::Mixed];
+    #[cfg(not(unix))]
+    pub(crate) const ALL: [Self; 1] = [Self::Pipes];
 }
 
 /// An MCP client that writes its JSON by hand, so that nothing between the test and the program mends anything.
@@ -220,16 +239,18 @@ impl Client {
                     let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
                     (child, Box::new(stdin), Box::new(stdout))
                 }
+                #[cfg(unix)]
                 Streams::Mixed => {
-                    let (stdin, theirs) = UnixStream::pair().unwrap();
+                    let (stdin, theirs) = tokio::net::UnixStream::pair().unwrap();
                     let mut child = command.stdin(blocking(theirs)).stdout(Stdio::piped()).spawn().unwrap();
                     let stdout = child.stdout.take().unwrap();
                     (child, Box::new(stdin), Box::new(stdout))
                 }
+                #[cfg(unix)]
                 Streams::SocketPair => {
-                    let (stdin, theirs) = UnixStream::pair().unwrap();
+                    let (stdin, theirs) = tokio::net::UnixStream::pair().unwrap();
                     command.stdin(blocking(theirs));
-                    let (stdout, theirs) = UnixStream::pair().unwrap();
+                    let (stdout, theirs) = tokio::net::UnixStream::pair().unwrap();
                     command.stdout(blocking(theirs));
                     (command.spawn().unwrap(), Box::new(stdin), Box::new(stdout))
                 }
@@ -334,7 +355,8 @@ impl Client {
     }
 }
 
-fn blocking(stream: UnixStream) -> Stdio {
+#[cfg(unix)]
+fn blocking(stream: tokio::net::UnixStream) -> Stdio {
     let stream = stream.into_std().unwrap();
     stream.set_nonblocking(false).unwrap();
     std::os::fd::OwnedFd::from(stream).into()

@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
+#[cfg(unix)]
+use crate::program::{run_without_stdout, shell};
 use crate::{
-    program::{Emulator, SANDBOX_KEY, fetch, run, run_without_stdout, shell, stderr, stdout},
+    program::{Emulator, SANDBOX_KEY, fetch, run, stderr, stdout},
     qr::{BLACK_ON_WHITE, decode_png, decode_terminal},
     upstream::{Reply, Upstream},
 };
@@ -93,6 +95,7 @@ async fn it_works_behind_a_dead_proxy() {
     assert!(output.status.success(), "{}", stderr(&output));
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn json_is_the_five_fields_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();

@@ -8,8 +8,10 @@ use tokio::{
     process::{Child, ChildStdout},
 };
 
+#[cfg(unix)]
+use crate::program::shell;
 use crate::{
-    program::{Emulator, SANDBOX_KEY, fetch, http_client, program, run, shell, stderr, stdout},
+    program::{Emulator, SANDBOX_KEY, fetch, http_client, program, run, stderr, stdout},
     upstream::{Reply, Upstream},
 };
 

@@ -116,6 +116,7 @@ async fn the_commands_leave_no_secret_on_stderr() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn over_http_no_secret_is_left_anywhere_either() {
     let emulator = Emulator::start(&[]).await;

@@ -28,7 +28,7 @@ fn resume_expired() -> Value {
 
 #[tokio::test]
 async fn every_older_revision_is_spoken_over_pipes_and_socket_pairs() {
-    for streams in [Streams::Pipes, Streams::SocketPair, Streams::Mixed] {
+    for streams in Streams::ALL {
         for version in ERAS_WITH_INITIALIZE {
             let mut client = Client::connect(streams, &["stdio", "--emulator"], &[]);
             let answer = client.initialize(version).await;
@@ -44,7 +44,7 @@ async fn every_older_revision_is_spoken_over_pipes_and_socket_pairs() {
 
 #[tokio::test]
 async fn the_newest_revision_is_spoken_without_initialize() {
-    for streams in [Streams::Pipes, Streams::SocketPair, Streams::Mixed] {
+    for streams in Streams::ALL {
         let mut client = Client::connect(streams, &["--emulator"], &[]);
         let discovered = client.request("server/discover", modern(json!({}))).await;
         let versions = discovered["result"]["supportedVersions"].as_array().unwrap();
@@ -70,7 +70,7 @@ async fn initialize_and_discover_responses_stay_as_they_are() {
 #[tokio::test]
 async fn no_stream_is_read_by_a_blocking_thread() {
     let upstream = Upstream::always([Reply::resumed()]).await;
-    for streams in [Streams::Pipes, Streams::SocketPair, Streams::Mixed] {
+    for streams in Streams::ALL {
         let key = ("VERIFA_API_KEY", "vk_sandbox_x");
         let mut client = Client::connect(streams, &[], &[key, ("VERIFA_API_URL", &upstream.url)]);
         client.initialize("2025-11-25").await;
@@ -106,7 +106,7 @@ async fn results_are_sent_as_calls_finish() {
 
 #[tokio::test]
 async fn it_ends_when_stdin_ends() {
-    for streams in [Streams::Pipes, Streams::SocketPair, Streams::Mixed] {
+    for streams in Streams::ALL {
         let mut before_a_word = Client::connect(streams, &["--emulator"], &[]);
         before_a_word.close_stdin();
         let (status, stderr) = before_a_word.end().await;
@@ -135,7 +135,7 @@ async fn a_call_that_runs_when_stdin_ends_still_gets_its_result() {
 #[cfg(unix)]
 #[tokio::test]
 async fn it_ends_on_a_signal_although_stdin_stays_open() {
-    for streams in [Streams::Pipes, Streams::SocketPair, Streams::Mixed] {
+    for streams in Streams::ALL {
         for signal in ["TERM", "INT"] {
             let mut client = Client::connect(streams, &["--emulator"], &[]);
             client.initialize("2025-11-25").await;

@@ -5,10 +5,12 @@ mod running;
 use std::{
     fs,
     io::Write,
-    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::{Command, Output},
 };
+
+#[cfg(unix)]
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use futures_util::future::join_all;
 use serde_json::Value;
@@ -18,7 +20,9 @@ use verifa_mcp::internals::{
     tokens::{self, TokenOwner, Tokens, TokensError},
 };
 
-use crate::program::{program_on_a_full_disk, run, run_without_stdout, stderr, stdout};
+#[cfg(unix)]
+use crate::program::{program_on_a_full_disk, run_without_stdout};
+use crate::program::{run, stderr, stdout};
 
 /// A folder for a tokens file.
 pub(crate) struct Place {
@@ -59,10 +63,12 @@ impl Place {
         fs::OpenOptions::new().append(true).open(&self.file).unwrap().write_all(text.as_bytes()).unwrap();
     }
 
+    #[cfg(unix)]
     fn mode(&self) -> u32 {
         fs::metadata(&self.file).unwrap().mode() & 0o777
     }
 
+    #[cfg(unix)]
     fn set_mode(&self, mode: u32) {
         fs::set_permissions(&self.file, fs::Permissions::from_mode(mode)).unwrap();
     }
@@ -73,6 +79,9 @@ impl Place {
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
+        // There, the lock's file stays, since an open file cannot be removed.
+        #[cfg(windows)]
+        names.retain(|name| !name.ends_with(".lock"));
         names.sort();
         names
     }
@@ -82,10 +91,12 @@ fn name(owner: Option<TokenOwner>) -> Option<String> {
     owner.map(|owner| owner.name.to_string())
 }
 
+#[cfg(unix)]
 fn make_pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn without_a_stdout_no_token_is_issued() {
     let place = Place::new();
@@ -96,6 +107,7 @@ async fn without_a_stdout_no_token_is_issued() {
     assert!(!place.file.exists());
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_new_token_is_printed_alone_and_kept_as_a_hash_in_a_private_file() {
     let place = Place::new();
@@ -136,6 +148,7 @@ async fn the_list_shows_names_permissions_and_times_and_no_hash() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_revoked_token_is_gone_and_the_others_stay() {
     let place = Place::new();
@@ -182,7 +195,7 @@ async fn wrong_usage_is_exit_code_2_and_says_what_is_right() {
         (&["new", "VK_LIVE_0000"], "neither a key nor a token"),
         (&["revoke", &secret], "neither a key nor a token"),
         (&["new"], "<NAME>"),
-        (&[], "Usage: verifa-mcp token"),
+        (&[], if cfg!(windows) { "Usage: verifa-mcp.exe token" } else { "Usage: verifa-mcp token" }),
     ] {
         let output = place.token(arguments).await;
         assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""), "{arguments:?}");
@@ -229,6 +242,7 @@ fn a_lock_file_that_a_killed_command_left_is_no_obstacle() {
     assert_eq!(place.names(), ["tokens"]);
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_tokens_file_that_is_no_regular_file_is_an_error_at_once() {
     let place = Place::new();
@@ -261,6 +275,7 @@ fn a_file_as_editors_on_windows_write_it_is_read() {
     assert!(error.contains("UTF-16"), "{error}");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_file_behind_a_link_is_changed_where_it_is() {
     let place = Place::new();
@@ -283,6 +298,7 @@ fn a_token_is_added_after_a_last_line_without_an_end() {
     assert_eq!(tokens::list(&place.file).unwrap().len(), 2);
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_token_that_cannot_be_written_completely_leaves_the_file_as_it_was() {
     let place = Place::new();
@@ -298,6 +314,7 @@ async fn a_token_that_cannot_be_written_completely_leaves_the_file_as_it_was() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_server_does_not_start_with_a_file_that_it_cannot_trust() {
     let place = Place::new();

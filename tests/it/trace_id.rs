@@ -7,6 +7,7 @@ use crate::program::{HttpServer, resume_message};
 const META: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const HEADER: &str = "00-11111111111111111111111111111111-b7ad6b7169203331-01";
 
+#[cfg(unix)]
 #[tokio::test]
 async fn the_message_names_the_trace_or_else_the_header() {
     let folder = tempfile::tempdir().unwrap();

@@ -70,7 +70,7 @@ async fn an_error_of_the_command_line_is_otherwise_as_the_parser_writes_it() {
     assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""));
     let expected = "error: unrecognized subcommand 'resmue'\n\n  tip: a similar subcommand exists: 'resume'\n\n\
         Usage: verifa-mcp [OPTIONS] [COMMAND]\n\nFor more information, try '--help'.\n";
-    assert_eq!(stderr(&output), expected);
+    assert_eq!(stderr(&output).replace("verifa-mcp.exe", "verifa-mcp"), expected);
     let help = run(["--help"], &[]).await;
     assert!(help.status.success() && stdout(&help).contains("vk_sandbox_… or vk_live_…"));
 }

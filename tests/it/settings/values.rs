@@ -1,10 +1,13 @@
 //! Values of settings as people and editors write them: files, booleans, lists, proxies, addresses.
 
-use std::{ffi::OsStr, fs, fs::File, os::unix::ffi::OsStrExt, process::Command};
+use std::fs;
+#[cfg(unix)]
+use std::{ffi::OsStr, fs::File, os::unix::ffi::OsStrExt, process::Command};
 
 use super::start;
 use crate::program::{HttpServer, program, run, stderr};
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_key_and_a_certificate_file_must_be_small_regular_files() {
     let folder = tempfile::tempdir().unwrap();
@@ -98,6 +101,7 @@ async fn a_proxy_that_would_be_passed_over_is_rejected_without_its_credentials()
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_variable_that_is_not_utf_8_is_named() {
     for (arguments, name) in [

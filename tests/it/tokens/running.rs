@@ -9,7 +9,9 @@ use std::{
 
 use tokio::time::sleep;
 
-use super::{Place, make_pipe, name};
+#[cfg(unix)]
+use super::make_pipe;
+use super::{Place, name};
 use crate::program::{HttpServer, SANDBOX_KEY};
 
 #[test]
@@ -61,6 +63,7 @@ fn a_file_that_becomes_invalid_leaves_the_tokens_read_before_and_is_logged_once(
     assert!(log.contains("read the tokens file again"), "{log}");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_file_that_others_can_write_changes_nothing() {
     let place = Place::new();
@@ -77,6 +80,7 @@ fn a_file_that_others_can_write_changes_nothing() {
     assert_eq!(name(tokens.find(&joe)).as_deref(), Some("joe"));
 }
 
+#[cfg(unix)]
 #[test]
 fn a_pipe_in_place_of_the_file_changes_nothing_and_is_not_waited_for() {
     let place = Place::new();

@@ -3,25 +3,23 @@
 use jsonc_parser::{ParseOptions, cst::CstRootNode};
 use serde_json::{Value, json};
 
-use super::{CURSOR, Home, VSCODE, succeeded};
-use crate::program::SANDBOX_KEY;
+use crate::{
+    home::{Home, SETTINGS, succeeded},
+    program::SANDBOX_KEY,
+};
 
-const DESKTOP: &str = ".config/Claude/claude_desktop_config.json";
-const GEMINI: &str = ".gemini/settings.json";
 const OPENCODE: &str = ".config/opencode/opencode.json";
-const WINDSURF: &str = ".codeium/windsurf/mcp_config.json";
-const ZED: &str = ".config/zed/settings.json";
 
 #[tokio::test]
 async fn every_client_gets_the_entry_that_it_reads() {
     for (client, file, servers, r#type) in [
-        ("claude-desktop", DESKTOP, "mcpServers", None),
-        ("vscode", VSCODE, "servers", Some("stdio")),
-        ("cursor", CURSOR, "mcpServers", Some("stdio")),
-        ("gemini-cli", GEMINI, "mcpServers", None),
+        ("claude-desktop", &*format!("{SETTINGS}/Claude/claude_desktop_config.json"), "mcpServers", None),
+        ("vscode", &format!("{SETTINGS}/Code/User/mcp.json"), "servers", Some("stdio")),
+        ("cursor", ".cursor/mcp.json", "mcpServers", Some("stdio")),
+        ("gemini-cli", ".gemini/settings.json", "mcpServers", None),
         ("opencode", OPENCODE, "mcp", Some("local")),
-        ("windsurf", WINDSURF, "mcpServers", None),
-        ("zed", ZED, "context_servers", None),
+        ("windsurf", ".codeium/windsurf/mcp_config.json", "mcpServers", None),
+        ("zed", &format!("{SETTINGS}/zed/settings.json"), "context_servers", None),
     ] {
         let home = Home::new();
         let key_file = home.key_file("key", SANDBOX_KEY);
@@ -35,7 +33,7 @@ async fn every_client_gets_the_entry_that_it_reads() {
         let entry = entry(&after, servers);
         let environment = json!({"VERIFA_API_KEY_FILE": key_file, "VERIFA_API_KEY": "", "VERIFA_ENV": "sandbox"});
         assert_eq!(entry.get("type").and_then(Value::as_str), r#type, "{client}");
-        let program = env!("CARGO_BIN_EXE_verifa-mcp");
+        let program = std::path::absolute(env!("CARGO_BIN_EXE_verifa-mcp")).unwrap();
         if client == "opencode" {
             assert_eq!((&entry["command"], &entry["environment"]), (&json!([program, "stdio"]), &environment));
             assert!(entry.get("args").is_none() && entry.get("env").is_none(), "{entry}");
@@ -49,6 +47,26 @@ async fn every_client_gets_the_entry_that_it_reads() {
         succeeded(&home.install(&[client, "--uninstall", "--yes"], &[]).await);
         assert_eq!(home.read(file), before, "{client}");
     }
+}
+
+#[tokio::test]
+async fn a_program_in_a_folder_with_spaces_and_other_letters_is_started_from_the_entry() {
+    let home = Home::new();
+    let folder =
+        tempfile::Builder::new().prefix("Zoë's (x86) programs").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let name = format!("verifa-mcp{}", std::env::consts::EXE_SUFFIX);
+    let program = std::path::absolute(folder.path().join(name)).unwrap();
+    // Not copied, since a file that was open for writing cannot be run at once.
+    std::fs::hard_link(env!("CARGO_BIN_EXE_verifa-mcp"), &program).unwrap();
+    let install = home.command_of(&program, &["install", "cursor", "--emulator", "--yes"]).output().await.unwrap();
+    succeeded(&install);
+
+    let entry = entry(&home.read(".cursor/mcp.json"), "mcpServers");
+    assert_eq!(entry["command"], json!(program));
+    let arguments: Vec<_> = entry["args"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+    assert_eq!(arguments, ["stdio", "--emulator"]);
+    let check = home.command_of(entry["command"].as_str().unwrap().as_ref(), &["check", "--emulator"]);
+    succeeded(&{ check }.output().await.unwrap());
 }
 
 #[tokio::test]
