@@ -32,7 +32,7 @@ pub(crate) fn call(id: usize, session_id: &str) -> String {
 }
 
 /// A session whose calls never fail, with an id that is as long as all others.
-fn fine_session(id: usize) -> String {
+pub(crate) fn fine_session(id: usize) -> String {
     format!("ses_fine_{id:015}")
 }
 
@@ -252,6 +252,8 @@ fn id_of(line: &[u8]) -> usize {
 pub(crate) struct Http {
     stream: TcpStream,
     host: String,
+    /// The header with the credentials, if there are any.
+    authorization: String,
     received: Vec<u8>,
 }
 
@@ -259,7 +261,18 @@ impl Http {
     pub(crate) async fn connect(address: &str) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, host: address.to_owned(), received: Vec::with_capacity(16 * 1024) })
+        Ok(Self {
+            stream,
+            host: address.to_owned(),
+            authorization: String::new(),
+            received: Vec::with_capacity(16 * 1024),
+        })
+    }
+
+    /// Sends this token from now on.
+    pub(crate) fn authorize(&mut self, token: &str) {
+        self.authorization =
+            if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
     }
 
     /// Posts a message; returns the answer's status and body.
@@ -271,8 +284,9 @@ impl Http {
     pub(crate) async fn send(&mut self, message: &str) -> io::Result<()> {
         let request = format!(
             "POST /mcp HTTP/1.1\r\nhost: {}\r\naccept: application/json, text/event-stream\r\n\
-             content-type: application/json\r\nmcp-protocol-version: 2025-11-25\r\ncontent-length: {}\r\n\r\n{message}",
+             content-type: application/json\r\nmcp-protocol-version: 2025-11-25\r\n{}content-length: {}\r\n\r\n{message}",
             self.host,
+            self.authorization,
             message.len(),
         );
         self.stream.write_all(request.as_bytes()).await

@@ -11,6 +11,7 @@
     reason = "as in tests: whatever is unexpected ends the run"
 )]
 
+mod authentication;
 mod authority;
 mod client;
 mod first_call;
@@ -68,6 +69,15 @@ enum Command {
         #[arg(long, value_name = "NAME=VALUE")]
         setting: Vec<String>,
     },
+    /// HTTP calls with a token of this server and with OAuth access tokens
+    Authentication {
+        /// The best of so many rounds counts
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Calls in a round, one after the other
+        #[arg(long, default_value_t = 5_000)]
+        calls: usize,
+    },
     /// Very many calls with faults mixed in: nothing may be lost or left behind
     Soak {
         /// Calls over each of stdio and HTTP
@@ -92,6 +102,9 @@ fn main() {
             }
             Command::FirstCall { rounds, setting } => {
                 ("first-call", first_call::run(&ours, &floor, rounds, &setting).await)
+            }
+            Command::Authentication { rounds, calls } => {
+                ("authentication", authentication::run(&ours, rounds, calls).await)
             }
             Command::Soak { calls } => ("soak", soak::run(&ours, calls).await),
         }
