@@ -4,7 +4,7 @@
 //! its random idempotency key, and does nothing else: no limits, no retries, no checks, no logs. It is measured, never
 //! used; `benches/run` starts it.
 
-#![allow(clippy::unwrap_used, reason = "nobody depends on it")]
+#![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
 
 use std::{env, sync::Arc};
 
@@ -105,6 +105,7 @@ impl Server {
             "session_id": session_id,
             "environment": "sandbox",
             "emulator": false,
+            "status_tool": "get_session",
             "idempotency_key": idempotency_key,
         });
         let meta = JsonObject::from_iter([("io.github.verifa-mcp/capture-link".to_owned(), about)]);
@@ -163,7 +164,7 @@ async fn main() {
     }
 }
 
-/// In the same words as `verifa-mcp http`.
+/// With the same text as `verifa-mcp http`.
 #[allow(clippy::print_stdout, reason = "whoever starts it reads the port here")]
 fn write_address(listener: &TcpListener) {
     println!("MCP server listening on http://{}/mcp", listener.local_addr().unwrap());

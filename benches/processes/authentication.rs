@@ -15,7 +15,7 @@ use tokio::runtime::Builder;
 use crate::{
     client::{Http, Load, call, fine_session},
     report::figure,
-    server::{Ends, Program, Server, Wire},
+    server::{Endpoint, Program, Server, Transport},
     upstream::Upstream,
 };
 
@@ -96,8 +96,10 @@ async fn memory(program: &Program, issuer: &Issuer) -> (u64, u64) {
 }
 
 async fn start(program: &Program) -> (Server, Http) {
-    let mut server = Server::start(program, Wire::Http);
-    let Ends::Http(address) = std::mem::replace(&mut server.ends, Ends::Taken) else { panic!("no address") };
+    let mut server = Server::start(program, Transport::Http);
+    let Endpoint::Http(address) = std::mem::replace(&mut server.endpoint, Endpoint::Taken) else {
+        panic!("no address")
+    };
     (server, Http::connect(&address).await.unwrap())
 }
 

@@ -16,7 +16,7 @@ use tokio::{
     net::{TcpStream, UnixStream, unix::pipe},
 };
 
-use crate::server::{Ends, Server};
+use crate::server::{Endpoint, Server};
 
 /// Ids begin here, so that all have the same number of digits.
 const FIRST_ID: usize = 1_000_000;
@@ -71,13 +71,13 @@ enum Connection {
 
 impl Client {
     pub(crate) async fn connect(server: &mut Server) -> Self {
-        let connection = match std::mem::replace(&mut server.ends, Ends::Taken) {
-            Ends::Stdio(stdin, stdout) => Connection::Stdio(Stdio::new(stdin, stdout)),
-            Ends::Http(address) => {
+        let connection = match std::mem::replace(&mut server.endpoint, Endpoint::Taken) {
+            Endpoint::Stdio(stdin, stdout) => Connection::Stdio(Stdio::new(stdin, stdout)),
+            Endpoint::Http(address) => {
                 let first = Http::connect(&address).await.unwrap();
                 Connection::Http(address, vec![first])
             }
-            Ends::Taken => panic!("one client for a server"),
+            Endpoint::Taken => panic!("one client for a server"),
         };
         Self { connection, next_id: FIRST_ID, answer_length: None }
     }

@@ -10,7 +10,7 @@ use crate::{
     client::Client,
     measure::median,
     report::figure,
-    server::{Program, Server, Wire},
+    server::{Program, Server, Transport},
     upstream::{Upstream, at_a_distance},
 };
 
@@ -32,16 +32,16 @@ pub(crate) async fn run(ours: &Program, floor: &Program, rounds: usize, settings
         subjects.push((format!("verifa-mcp, `{setting}`"), ours.with([(name.to_owned(), value.to_owned())])));
     }
     let mut text = String::new();
-    for wire in [Wire::Pipes, Wire::Http] {
+    for transport in [Transport::Pipes, Transport::Http] {
         let mut best = vec![(f64::INFINITY, f64::INFINITY); subjects.len()];
         for _ in 0..rounds {
             for ((_, program), best) in subjects.iter().zip(&mut best) {
                 let program = program.of_api(&api).with(authority.environment());
-                let (first, second) = first_and_second(&program, wire).await;
+                let (first, second) = first_and_second(&program, transport).await;
                 *best = (best.0.min(first), best.1.min(second));
             }
         }
-        text += &format!("| {} | first call | second call |\n| --- | --: | --: |\n", wire.name());
+        text += &format!("| {} | first call | second call |\n| --- | --: | --: |\n", transport.name());
         for ((name, _), (first, second)) in subjects.iter().zip(best) {
             text += &format!("| {name} | {} | {} |\n", figure(first, "ms"), figure(second, "ms"));
         }
@@ -51,10 +51,10 @@ pub(crate) async fn run(ours: &Program, floor: &Program, rounds: usize, settings
 }
 
 /// The medians of several starts, in milliseconds.
-async fn first_and_second(program: &Program, wire: Wire) -> (f64, f64) {
+async fn first_and_second(program: &Program, transport: Transport) -> (f64, f64) {
     let (mut first, mut second) = (Vec::new(), Vec::new());
     for _ in 0..STARTS {
-        let mut server = Server::start(program, wire);
+        let mut server = Server::start(program, transport);
         let mut client = Client::connect(&mut server).await;
         client.initialize().await;
         sleep(PAUSE).await;

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use self::server::{Program, Wire};
+use self::server::{Program, Transport};
 
 /// What is measured, and where the results go.
 #[derive(Parser)]
@@ -56,9 +56,9 @@ enum Command {
         /// Calls in a round, with 64 outstanding
         #[arg(long, default_value_t = 20_000)]
         calls: usize,
-        /// Only over this wire; may be repeated
+        /// Only over this transport; may be repeated
         #[arg(long, default_values = ["pipes", "socket-pair", "http"])]
-        wire: Vec<Wire>,
+        transport: Vec<Transport>,
     },
     /// The first call of a day: TLS to an API that is 50 ms away, a second after the start
     FirstCall {
@@ -97,8 +97,8 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (name, results) = runtime.block_on(async {
         match command {
-            Command::Measure { rounds, calls, wire } => {
-                ("measure", measure::run(&ours, &floor, rounds, calls, &wire).await)
+            Command::Measure { rounds, calls, transport } => {
+                ("measure", measure::run(&ours, &floor, rounds, calls, &transport).await)
             }
             Command::FirstCall { rounds, setting } => {
                 ("first-call", first_call::run(&ours, &floor, rounds, &setting).await)

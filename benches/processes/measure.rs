@@ -9,7 +9,7 @@ use crate::{
     authority::Authority,
     client::Client,
     report::{Goal, Row, table},
-    server::{Program, Server, Wire},
+    server::{Program, Server, Transport},
     upstream::Upstream,
 };
 
@@ -22,7 +22,7 @@ const REST: Duration = Duration::from_millis(500);
 /// The largest release build, in bytes.
 const MAX_SIZE: f64 = 10e6;
 
-/// A figure and how it is judged.
+/// A figure and its goal.
 struct Figure {
     name: &'static str,
     unit: &'static str,
@@ -75,7 +75,13 @@ struct Apis {
     trust: Vec<(String, String)>,
 }
 
-pub(crate) async fn run(ours: &Program, floor: &Program, rounds: usize, calls: usize, wires: &[Wire]) -> String {
+pub(crate) async fn run(
+    ours: &Program,
+    floor: &Program,
+    rounds: usize,
+    calls: usize,
+    transports: &[Transport],
+) -> String {
     let (upstream, authority) = (Upstream::new(), Authority::new());
     let apis = Apis {
         plain: format!("http://{}", upstream.serve().await),
@@ -86,15 +92,15 @@ pub(crate) async fn run(ours: &Program, floor: &Program, rounds: usize, calls: u
     let audit = ("VERIFA_MCP_AUDIT_LOG".to_owned(), folder.path().join("audit").to_str().unwrap().to_owned());
     let subjects = [floor.clone(), ours.clone(), ours.with([audit])];
     let mut text = String::new();
-    for &wire in wires {
-        make_sure_that_answers_are_equal(ours, floor, &apis, wire).await;
+    for &transport in transports {
+        make_sure_that_answers_are_equal(ours, floor, &apis, transport).await;
         let mut best: [Option<Figures>; 3] = [None; 3];
         for round in 1..=rounds {
             for (subject, best) in subjects.iter().zip(&mut best) {
-                let figures = round_of(subject, &apis, wire, calls).await;
+                let figures = round_of(subject, &apis, transport, calls).await;
                 *best = Some(best.map_or(figures, |best| better(&best, &figures)));
             }
-            eprintln!("{}: round {round} of {rounds}", wire.name());
+            eprintln!("{}: round {round} of {rounds}", transport.name());
         }
         let [floor, ours, with_audit] = best.map(|best| best.expect("a round"));
         let rows: Vec<_> = FIGURES
@@ -106,20 +112,20 @@ pub(crate) async fn run(ours: &Program, floor: &Program, rounds: usize, calls: u
                 floor: floor[index],
                 ours: ours[index],
                 with_audit: Some(with_audit[index]),
-                goal: if wire == Wire::Http { figure.http_goal } else { figure.stdio_goal },
+                goal: if transport == Transport::Http { figure.http_goal } else { figure.stdio_goal },
             })
             .collect();
-        text += &format!("### {}\n\n{}\n", in_title(wire.name()), table(&rows));
+        text += &format!("### {}\n\n{}\n", in_title(transport.name()), table(&rows));
     }
     text + &size_of(&ours.path)
 }
 
-async fn round_of(program: &Program, apis: &Apis, wire: Wire, calls: usize) -> Figures {
-    let (initialized, first_result) = cold_start(&program.of_api(&apis.plain), wire).await;
+async fn round_of(program: &Program, apis: &Apis, transport: Transport, calls: usize) -> Figures {
+    let (initialized, first_result) = cold_start(&program.of_api(&apis.plain), transport).await;
     let encrypted = program.of_api(&apis.encrypted).with(apis.trust.iter().cloned());
-    let (tls_initialized, tls_first_result) = cold_start(&encrypted, wire).await;
+    let (tls_initialized, tls_first_result) = cold_start(&encrypted, transport).await;
 
-    let mut server = Server::start(&program.of_api(&apis.plain), wire);
+    let mut server = Server::start(&program.of_api(&apis.plain), transport);
     let mut client = Client::connect(&mut server).await;
     client.initialize().await;
     sleep(REST).await;
@@ -158,10 +164,10 @@ async fn round_of(program: &Program, apis: &Apis, wire: Wire, calls: usize) -> F
 }
 
 /// The median of several starts, in milliseconds: to the answer of `initialize`, and to a first call's result.
-async fn cold_start(program: &Program, wire: Wire) -> (f64, f64) {
+async fn cold_start(program: &Program, transport: Transport) -> (f64, f64) {
     let (mut initialized, mut first_result) = (Vec::new(), Vec::new());
     for _ in 0..STARTS {
-        let mut server = Server::start(program, wire);
+        let mut server = Server::start(program, transport);
         let started = server.started;
         let mut client = Client::connect(&mut server).await;
         client.initialize().await;
@@ -173,11 +179,11 @@ async fn cold_start(program: &Program, wire: Wire) -> (f64, f64) {
 }
 
 /// Without this, the ratios would compare different things.
-async fn make_sure_that_answers_are_equal(ours: &Program, floor: &Program, apis: &Apis, wire: Wire) {
+async fn make_sure_that_answers_are_equal(ours: &Program, floor: &Program, apis: &Apis, transport: Transport) {
     let mut answers = (String::new(), String::new());
     // The upstream's clock may move on between the two.
     for _ in 0..3 {
-        answers = (answer(ours, apis, wire).await, answer(floor, apis, wire).await);
+        answers = (answer(ours, apis, transport).await, answer(floor, apis, transport).await);
         if answers.0 == answers.1 {
             return;
         }
@@ -185,8 +191,8 @@ async fn make_sure_that_answers_are_equal(ours: &Program, floor: &Program, apis:
     panic!("different answers:\n{}\n{}", answers.0, answers.1);
 }
 
-async fn answer(program: &Program, apis: &Apis, wire: Wire) -> String {
-    let mut server = Server::start(&program.of_api(&apis.plain), wire);
+async fn answer(program: &Program, apis: &Apis, transport: Transport) -> String {
+    let mut server = Server::start(&program.of_api(&apis.plain), transport);
     let mut client = Client::connect(&mut server).await;
     client.initialize().await;
     let answer = client.call().await;

@@ -37,13 +37,13 @@ fn pin(core: usize) {
 
 /// How a client and a server are connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Wire {
+pub(crate) enum Transport {
     Pipes,
     SocketPair,
     Http,
 }
 
-impl Wire {
+impl Transport {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Pipes => "stdio over pipes",
@@ -78,32 +78,32 @@ impl Program {
 pub(crate) struct Server {
     child: Child,
     pub(crate) started: Instant,
-    pub(crate) ends: Ends,
+    pub(crate) endpoint: Endpoint,
     stderr: Option<JoinHandle<Vec<u8>>>,
 }
 
 /// Where a client finds it.
-pub(crate) enum Ends {
+pub(crate) enum Endpoint {
     Stdio(OwnedFd, OwnedFd),
     Http(String),
     Taken,
 }
 
 impl Server {
-    pub(crate) fn start(program: &Program, wire: Wire) -> Self {
+    pub(crate) fn start(program: &Program, transport: Transport) -> Self {
         let mut command = Command::new(&program.path);
         command.env_clear().envs(program.environment.iter().cloned()).stderr(Stdio::piped());
         let (mut stdin, mut stdout) = (None, None);
-        match wire {
-            Wire::Pipes => _ = command.arg("stdio").stdin(Stdio::piped()).stdout(Stdio::piped()),
-            Wire::SocketPair => {
+        match transport {
+            Transport::Pipes => _ = command.arg("stdio").stdin(Stdio::piped()).stdout(Stdio::piped()),
+            Transport::SocketPair => {
                 let ((ours, theirs), (our_end, their_end)) = (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
                 command.arg("stdio").stdin(OwnedFd::from(theirs)).stdout(OwnedFd::from(their_end));
                 (stdin, stdout) = (Some(OwnedFd::from(ours)), Some(OwnedFd::from(our_end)));
             }
-            Wire::Http => _ = command.arg("http").stdin(Stdio::null()).stdout(Stdio::piped()),
+            Transport::Http => _ = command.arg("http").stdin(Stdio::null()).stdout(Stdio::piped()),
         }
-        if wire == Wire::Http {
+        if transport == Transport::Http {
             command.env("VERIFA_MCP_LISTEN", "127.0.0.1:0");
         }
         // The child inherits the core of the thread that starts it.
@@ -115,19 +115,21 @@ impl Server {
         .map(|(started, child)| (child, started))
         .unwrap();
         let errors = child.stderr.take().unwrap();
-        let ends = match wire {
-            Wire::Pipes => Ends::Stdio(child.stdin.take().unwrap().into(), child.stdout.take().unwrap().into()),
-            Wire::SocketPair => Ends::Stdio(stdin.take().unwrap(), stdout.take().unwrap()),
-            Wire::Http => {
+        let endpoint = match transport {
+            Transport::Pipes => {
+                Endpoint::Stdio(child.stdin.take().unwrap().into(), child.stdout.take().unwrap().into())
+            }
+            Transport::SocketPair => Endpoint::Stdio(stdin.take().unwrap(), stdout.take().unwrap()),
+            Transport::Http => {
                 let mut line = String::new();
                 BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
                 let url = line.trim().strip_prefix("MCP server listening on http://").expect("an address");
-                Ends::Http(url.strip_suffix("/mcp").unwrap().to_owned())
+                Endpoint::Http(url.strip_suffix("/mcp").unwrap().to_owned())
             }
         };
         // Read as a client reads it: whoever stops would change what logging costs.
         let stderr = thread::spawn(move || drain(errors));
-        Self { child, started, ends, stderr: Some(stderr) }
+        Self { child, started, endpoint, stderr: Some(stderr) }
     }
 
     fn proc(&self, file: &str) -> String {
@@ -168,7 +170,7 @@ impl Server {
 
     /// Asks it to end; returns how it did and what it wrote to stderr last.
     pub(crate) fn end(mut self) -> (ExitStatus, String) {
-        self.ends = Ends::Taken;
+        self.endpoint = Endpoint::Taken;
         kill_process(pid(&self.child), Signal::TERM).unwrap();
         let status = self.child.wait().unwrap();
         let stderr = self.stderr.take().unwrap().join().unwrap();

@@ -23,7 +23,7 @@ use self::{
 };
 use crate::{
     report::{figure, grouped},
-    server::{Program, Server, Wire, ended_well},
+    server::{Program, Server, Transport, ended_well},
     upstream::Upstream,
 };
 
@@ -41,11 +41,11 @@ const SETTINGS: [(&str, &str); 2] = [("VERIFA_MCP_RETRY_BUDGET", "3s"), ("VERIFA
 pub(crate) async fn run(program: &Program, calls: usize) -> String {
     let mut text = String::new();
     let mut faults = Vec::new();
-    for wire in [Wire::Pipes, Wire::Http] {
+    for transport in [Transport::Pipes, Transport::Http] {
         let folder = tempfile::tempdir().unwrap();
         let audit = folder.path().join("audit");
-        let soak = soak(program, wire, calls, &audit).await;
-        text += &format!("### {} calls over {}\n\n{}\n", grouped(calls as u64), wire.name(), soak.report());
+        let soak = soak(program, transport, calls, &audit).await;
+        text += &format!("### {} calls over {}\n\n{}\n", grouped(calls as u64), transport.name(), soak.report());
         faults.extend(soak.faults());
     }
     if faults.is_empty() { text } else { panic!("{text}\n{}", faults.join("\n")) }
@@ -64,13 +64,13 @@ struct Soak {
     ended_well: bool,
 }
 
-async fn soak(program: &Program, wire: Wire, calls: usize, audit: &Path) -> Soak {
+async fn soak(program: &Program, transport: Transport, calls: usize, audit: &Path) -> Soak {
     let upstream = Upstream::new();
     let api = format!("http://{}", upstream.serve().await);
     let settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let audit_log = ("VERIFA_MCP_AUDIT_LOG".to_owned(), audit.to_str().unwrap().to_owned());
     let program = program.of_api(&api).with(settings).with([audit_log]);
-    let mut server = Server::start(&program, wire);
+    let mut server = Server::start(&program, transport);
     let slots = Slots::connect(&mut server).await;
     sleep(REST).await;
     let before = server.descriptors();
@@ -89,7 +89,7 @@ async fn soak(program: &Program, wire: Wire, calls: usize, audit: &Path) -> Soak
                     }
                     let call = calls::Call::number(number);
                     let answer = slot.exchange(&call).await;
-                    let outcome = call.judge(answer);
+                    let outcome = call.check(answer);
                     let mut seen = seen.lock().unwrap();
                     match outcome {
                         Ok(outcome) => *seen.0.entry((call.kind, outcome)).or_default() += 1,
@@ -109,14 +109,14 @@ async fn soak(program: &Program, wire: Wire, calls: usize, audit: &Path) -> Soak
         let now = done.load(Ordering::Relaxed) * 10 / calls;
         if now > tenth {
             tenth = now;
-            eprintln!("{}: {} %", wire.name(), tenth * 10);
+            eprintln!("{}: {} %", transport.name(), tenth * 10);
         }
     }
     let time = started.elapsed();
     for worker in workers {
         worker.await.unwrap();
     }
-    let unasked = slots.unasked();
+    let unexpected = slots.unexpected();
     upstream.close_connections();
     sleep(REST).await;
     let (memory_after, after) = (server.memory() as f64 / 1e6, server.descriptors());
@@ -125,7 +125,7 @@ async fn soak(program: &Program, wire: Wire, calls: usize, audit: &Path) -> Soak
         eprintln!("{stderr}");
     }
     let (outcomes, mut wrong) = std::mem::take(&mut *seen.lock().unwrap());
-    wrong.extend(unasked);
+    wrong.extend(unexpected);
     Soak {
         calls,
         time,
@@ -184,7 +184,7 @@ impl Soak {
             let count = |outcome| self.outcomes.get(&(kind, outcome)).copied().unwrap_or_default() as u64;
             let [link, error, cancelled] = [Outcome::Link, Outcome::Error, Outcome::Cancelled].map(count);
             let [all, link, error, cancelled] = [link + error + cancelled, link, error, cancelled].map(grouped);
-            text += &format!("| {} | {all} | {link} | {error} | {cancelled} |\n", kind.words());
+            text += &format!("| {} | {all} | {link} | {error} | {cancelled} |\n", kind.label());
         }
         let (before, most, after) = self.descriptors;
         let [first, second, third, last] = self.quarters().map(|value| figure(value, ""));

@@ -68,19 +68,19 @@ impl Kind {
         }
     }
 
-    pub(crate) fn words(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
-            Self::Fine => "answers at once",
-            Self::Slow => "answers after 50 ms",
-            Self::ErrorOnce => "answers 503, then well",
-            Self::RateLimitedOnce => "answers 429, then well",
-            Self::CutOnce => "cuts the connection, then answers well",
-            Self::HalfOnce => "sends half an answer, then a whole one",
-            Self::NotFound => "answers 404",
-            Self::Garbage => "answers what is no JSON",
-            Self::ErrorAlways => "answers 500 every time",
-            Self::Hangs => "never answers",
-            Self::Cancelled => "never answers, and the client gives up after 80 ms",
+            Self::Fine => "responds at once",
+            Self::Slow => "responds after 50 ms",
+            Self::ErrorOnce => "responds 503 once, then 200",
+            Self::RateLimitedOnce => "responds 429 once, then 200",
+            Self::CutOnce => "closes the connection once, then responds",
+            Self::HalfOnce => "sends half a response once, then a whole one",
+            Self::NotFound => "responds 404",
+            Self::Garbage => "responds with something other than JSON",
+            Self::ErrorAlways => "responds 500 every time",
+            Self::Hangs => "never responds",
+            Self::Cancelled => "never responds, and the client cancels after 80 ms",
         }
     }
 
@@ -126,7 +126,7 @@ impl Call {
     }
 
     /// Whether the answer is the right one for this call and no other.
-    pub(crate) fn judge(&self, answer: Result<Option<Vec<u8>>, String>) -> Result<Outcome, String> {
+    pub(crate) fn check(&self, answer: Result<Option<Vec<u8>>, String>) -> Result<Outcome, String> {
         let wrong = |what: &str| Err(format!("{} ({:?}): {what}", self.session_id, self.kind));
         let answer = match answer {
             Ok(Some(answer)) => answer,
@@ -141,7 +141,7 @@ impl Call {
             return wrong("another call's answer");
         }
         match self.kind.error() {
-            Some(words) if result["isError"] == true && text.contains(words) => Ok(Outcome::Error),
+            Some(expected) if result["isError"] == true && text.contains(expected) => Ok(Outcome::Error),
             None if result["isError"] == false => {
                 let (link, fields) = (capture_url(&self.session_id), &result["structuredContent"]);
                 let own = fields["id"] == self.session_id.as_str()

@@ -38,7 +38,7 @@ pub(crate) struct Switchboard {
     messages: mpsc::UnboundedSender<String>,
     waiting: Mutex<HashMap<usize, oneshot::Sender<Vec<u8>>>>,
     given_up: Mutex<HashSet<usize>>,
-    unasked: Mutex<Vec<String>>,
+    unexpected: Mutex<Vec<String>>,
 }
 
 impl Slots {
@@ -59,10 +59,10 @@ impl Slots {
         }
     }
 
-    /// What came that nobody waited for.
-    pub(crate) fn unasked(&self) -> Vec<String> {
+    /// Responses to no request.
+    pub(crate) fn unexpected(&self) -> Vec<String> {
         match self {
-            Self::Stdio(switchboard) => switchboard.unasked.lock().unwrap().clone(),
+            Self::Stdio(switchboard) => switchboard.unexpected.lock().unwrap().clone(),
             Self::Http(_) => Vec::new(),
         }
     }
@@ -83,17 +83,17 @@ impl Slot {
 
 /// Whoever gives up over HTTP closes the connection.
 async fn over_http(address: &str, kept: &mut Option<Http>, call: &Call) -> Result<Option<Vec<u8>>, String> {
-    let words = |error: std::io::Error| error.to_string();
+    let text = |error: std::io::Error| error.to_string();
     let mut connection = match kept.take() {
         Some(connection) => connection,
-        None => Http::connect(address).await.map_err(words)?,
+        None => Http::connect(address).await.map_err(text)?,
     };
-    connection.send(&call.message()).await.map_err(words)?;
+    connection.send(&call.message()).await.map_err(text)?;
     if let Some(patience) = call.patience() {
         sleep(patience).await;
         return Ok(None);
     }
-    let (status, body) = connection.receive().await.map_err(words)?;
+    let (status, body) = connection.receive().await.map_err(text)?;
     *kept = Some(connection);
     if status == 200 { Ok(Some(body)) } else { Err(format!("HTTP status {status}")) }
 }
@@ -105,7 +105,7 @@ impl Switchboard {
             messages,
             waiting: Mutex::default(),
             given_up: Mutex::default(),
-            unasked: Mutex::default(),
+            unexpected: Mutex::default(),
         });
         let receiving = Arc::downgrade(&switchboard);
         tokio::spawn(async move {
@@ -133,7 +133,7 @@ impl Switchboard {
             Some(waiting) => _ = waiting.send(line),
             // A call that was given up may be answered once.
             None if id.is_some_and(|id| self.given_up.lock().unwrap().remove(&id)) => {}
-            None => self.unasked.lock().unwrap().push(format!("nobody waits for {value}")),
+            None => self.unexpected.lock().unwrap().push(format!("no request for {value}")),
         }
     }
 
