@@ -343,8 +343,8 @@ async fn one_that_cannot_be_opened_is_a_wrong_setting() {
     for path in ["/nonexistent/audit.jsonl", "/"] {
         let output = run([], &[("VERIFA_MCP_AUDIT_LOG", path), ("VERIFA_API_KEY", "nonsense")]).await;
         assert_eq!(output.status.code(), Some(2));
-        let words = format!("VERIFA_MCP_AUDIT_LOG names the file {path}, which cannot be opened for writing (");
-        assert!(stderr(&output).contains(&words), "{}", stderr(&output));
+        let expected = format!("VERIFA_MCP_AUDIT_LOG names the file {path}, which cannot be opened for writing (");
+        assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
         assert!(stderr(&output).contains("2 invalid settings"), "with the others: {}", stderr(&output));
     }
     assert!(run([], &[("VERIFA_MCP_AUDIT_LOG", " ")]).await.status.success(), "empty counts as not set");
@@ -377,7 +377,7 @@ async fn a_log_at_a_long_path_is_written() {
 
 #[cfg(windows)]
 #[tokio::test]
-async fn a_log_that_another_program_keeps_to_itself_is_an_error_in_words() {
+async fn a_log_that_another_program_keeps_to_itself_is_an_error_that_names_it() {
     use std::os::windows::fs::OpenOptionsExt;
 
     let log = Log::new();

@@ -175,16 +175,16 @@ async fn live_asks_with_a_live_key_alone_and_never_is_the_default() {
 async fn only_a_call_that_could_be_sent_and_writes_is_asked_about() {
     let upstream = Upstream::always([Reply::error(404, "not_found", "None")]).await;
     let mut client = client_of(&upstream.url, CAN_ASK[0], &[ALWAYS]).await;
-    for (tool, arguments, words) in [
+    for (tool, arguments, expected) in [
         ("get_session", json!({"session_id": "ses_1"}), "(404 not_found)"),
         ("list_sessions", json!({}), "(404 not_found)"),
         ("resume_session", json!({"session_id": "../x"}), "The arguments are invalid"),
         ("generate_one_time_link", json!({"session_id": "ses_1", "minutes": 5}), "The arguments are invalid"),
     ] {
         let answer = client.request("tools/call", json!({"name": tool, "arguments": arguments})).await;
-        assert!(text(&answer["result"]).contains(words), "{answer}");
+        assert!(text(&answer["result"]).contains(expected), "{answer}");
     }
-    for (environment, words) in
+    for (environment, expected) in
         [([("", "")], "No Verifa API key"), ([("VERIFA_MCP_READ_ONLY", "true")], "disabled for you")]
     {
         let environment = [&environment[..], &[ALWAYS]].concat();
@@ -192,12 +192,12 @@ async fn only_a_call_that_could_be_sent_and_writes_is_asked_about() {
         let mut client = Client::connect(Streams::Pipes, &[], &environment);
         client.request("initialize", initialize(CAN_ASK[0])).await;
         let answer = client.request("tools/call", resume("ses_1")).await;
-        assert!(text(&answer["result"]).contains(words), "{answer}");
+        assert!(text(&answer["result"]).contains(expected), "{answer}");
     }
 }
 
 #[tokio::test]
-async fn by_hand_nobody_is_asked() {
+async fn by_hand_no_one_is_asked() {
     let output = run(["resume", "ses_demo_expired", "--emulator"], &[ALWAYS]).await;
     assert!(output.status.success(), "{}", stderr(&output));
 }

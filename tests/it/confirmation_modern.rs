@@ -101,8 +101,8 @@ async fn a_yes_that_is_repeated_after_its_link_has_died_is_told_to_ask_anew() {
     let server = HttpServer::of_api(&upstream.url, &[ALWAYS]).await;
     let call = Call::resume(&server, "ses_1");
     let result = call.again(&call.ask().await, yes()).await;
-    let words = text(&result).split("\nRequest id").next().unwrap();
-    with_stable_values(|| insta::assert_snapshot!("dead_link_of_a_confirmation", words));
+    let message = text(&result).split("\nRequest id").next().unwrap();
+    with_stable_values(|| insta::assert_snapshot!("dead_link_of_a_confirmation", message));
 }
 
 #[tokio::test]
@@ -136,8 +136,8 @@ async fn a_yes_to_another_call_sends_nothing() {
     for (call, state) in cases {
         let result = call.again(&state, yes()).await;
         assert_eq!(result["isError"], true, "{} {state} {result}", call.arguments);
-        let words = text(&result).split("\nRequest id").next().unwrap();
-        insta::with_settings!({prepend_module_to_snapshot => false}, { insta::assert_snapshot!("foreign", words) });
+        let message = text(&result).split("\nRequest id").next().unwrap();
+        insta::with_settings!({prepend_module_to_snapshot => false}, { insta::assert_snapshot!("foreign", message) });
     }
     assert!(upstream.received().is_empty());
 }
@@ -165,7 +165,7 @@ async fn a_no_and_an_unclear_answer_are_told_and_counted() {
     let server = HttpServer::of_api(&upstream.url, &[ALWAYS]).await;
     let call = Call::resume(&server, "ses_1");
     let state = call.ask().await;
-    for (answer, words) in [
+    for (answer, message) in [
         (json!({"action": "decline"}), "The user declined"),
         (json!({"action": "accept", "content": {"confirm": false}}), "The user declined"),
         (json!({"action": "cancel"}), "dismissed the confirmation prompt"),
@@ -174,7 +174,7 @@ async fn a_no_and_an_unclear_answer_are_told_and_counted() {
         (json!({"action": "perhaps"}), "no clear yes"),
     ] {
         let result = call.again(&state, answer).await;
-        assert!(result["isError"] == true && text(&result).contains(words), "{result}");
+        assert!(result["isError"] == true && text(&result).contains(message), "{result}");
     }
     assert!(upstream.received().is_empty());
     assert_eq!(call.again(&state, yes()).await["isError"], false);
@@ -213,11 +213,11 @@ async fn whose_the_idempotency_key_is_survives_the_question() {
     let server = HttpServer::of_api(&upstream.url, &[ALWAYS]).await;
     let ours = Call::resume(&server, "ses_1");
     let agents = Call { arguments: json!({"session_id": "ses_1", "idempotency_key": "mine"}), ..ours.clone() };
-    for (call, words) in
+    for (call, message) in
         [(ours, "this call's random idempotency key"), (agents, "This idempotency_key was used before")]
     {
         let result = call.again(&call.ask().await, yes()).await;
-        assert!(text(&result).contains(words), "{result}");
+        assert!(text(&result).contains(message), "{result}");
     }
     let keys: Vec<_> = upstream.received().iter().map(|request| request.headers["idempotency-key"].clone()).collect();
     assert_eq!((keys[0].len(), keys[1].as_str()), (36, "mine"));

@@ -57,7 +57,7 @@ async fn a_lifetime_may_be_left_out_and_is_the_emulators_then() {
 }
 
 #[tokio::test]
-async fn a_body_that_cannot_be_used_is_refused_in_words_and_changes_nothing() {
+async fn a_body_that_cannot_be_used_is_rejected_with_an_explanation_and_changes_nothing() {
     let emulator = Emulator::start(&[]).await;
     let before = emulator.session("ses_demo_expired").await;
     let ask = |body: String| snake(emulator.one_time_link("ses_demo_expired").body(body));
@@ -68,11 +68,12 @@ async fn a_body_that_cannot_be_used_is_refused_in_words_and_changes_nothing() {
         assert_eq!(body["detail"], json!([{"loc": ["body", "expires_in_minutes"], "msg": message}]), "{value}");
         assert_eq!(body["status_code"], 422);
     }
-    for (text, words) in [("{", "not valid JSON"), ("expires_in_minutes=5", "not valid JSON"), ("[]", "a JSON object")]
+    for (text, expected) in
+        [("{", "not valid JSON"), ("expires_in_minutes=5", "not valid JSON"), ("[]", "a JSON object")]
     {
         let (status, body) = ask(text.to_owned()).await;
         assert_eq!((status, &body["error"]), (StatusCode::BAD_REQUEST, &json!("bad_request")), "{text}");
-        assert!(body["detail"].as_str().unwrap().contains(words), "{body}");
+        assert!(body["detail"].as_str().unwrap().contains(expected), "{body}");
     }
     let (status, body) = ask(" ".repeat(16 * 1024 + 1)).await;
     assert_eq!((status, &body["error"]), (StatusCode::PAYLOAD_TOO_LARGE, &json!("payload_too_large")));

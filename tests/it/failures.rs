@@ -86,7 +86,7 @@ fn refusals() -> Vec<(&'static str, Vec<Reply>)> {
 }
 
 #[tokio::test]
-async fn every_failure_is_told_as_a_tool_error_in_words_that_stay_as_they_are() {
+async fn every_failure_is_a_tool_error_whose_text_stays_as_it_is() {
     let upstream = Upstream::start().await;
     let mut client = Client::of_api(&upstream.url, &SHORT).await;
     let mut calls = Vec::new();
@@ -174,9 +174,9 @@ async fn the_other_environment_is_named_for_an_unknown_session() {
         let mut client = Client::of_api(&emulator.url, &[("VERIFA_API_KEY", key)]).await;
         let id = if this == "live" { "ses_demo_expired" } else { "ses_demo_live" };
         let result = client.resume(json!({"session_id": id})).await;
-        let words = format!("no session {id} with this {this} key");
+        let expected = format!("no session {id} with this {this} key");
         assert!(
-            text(&result).contains(&words) && text(&result).contains(&format!("configure a {other} key")),
+            text(&result).contains(&expected) && text(&result).contains(&format!("configure a {other} key")),
             "{result}"
         );
     }
@@ -188,16 +188,16 @@ async fn a_replayed_dead_link_is_told_apart_from_a_wrong_clock() {
     let mut body = resumed();
     body["expires_at"] = json!("2026-01-01T12:00:00Z");
     let at = |date: &str| Reply::new(200, &[&format!("date: {date}")], body.to_string());
-    upstream.plan("ses_dead", [at("Thu, 01 Jan 2026 12:40:00 GMT")]);
+    upstream.plan("ses_replayed", [at("Thu, 01 Jan 2026 12:40:00 GMT")]);
     upstream.plan("ses_alive", [at("Thu, 01 Jan 2026 12:01:00 GMT")]);
     let mut client = Client::of_api(&upstream.url, &[]).await;
 
-    let replayed = client.resume(json!({"session_id": "ses_dead", "idempotency_key": "mine"})).await;
+    let replayed = client.resume(json!({"session_id": "ses_replayed", "idempotency_key": "mine"})).await;
     assert!(
         text(&replayed).contains("idempotency_key was used before") && text(&replayed).contains("40 minutes ago"),
         "{replayed}"
     );
-    let clock = client.resume(json!({"session_id": "ses_dead"})).await;
+    let clock = client.resume(json!({"session_id": "ses_replayed"})).await;
     assert!(text(&clock).contains("A clock is wrong"), "{clock}");
     for result in [replayed, clock] {
         assert_eq!(result["isError"], true);

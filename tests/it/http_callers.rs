@@ -44,7 +44,7 @@ async fn callers_use_their_own_key_and_the_configured_one_is_never_lent() {
         assert_eq!(answer["result"]["isError"], false, "{answer}");
         assert_eq!(upstream.received().last().unwrap().headers["x-api-key"], key);
     }
-    for (header, value, words) in [
+    for (header, value, expected) in [
         ("x-nothing", "", "the request has none"),
         ("authorization", "Bearer vk_pub_abc", "publishable key"),
         ("authorization", "Bearer nonsense", "must begin with vk_sandbox_ or vk_live_"),
@@ -61,7 +61,7 @@ async fn callers_use_their_own_key_and_the_configured_one_is_never_lent() {
             assert_eq!(response.headers()["www-authenticate"], "Bearer");
             let text = response.text().await.unwrap();
             assert!(
-                text.contains(words) && text.contains("Authorization: Bearer vk_") && !text.contains("abc"),
+                text.contains(expected) && text.contains("Authorization: Bearer vk_") && !text.contains("abc"),
                 "{text}"
             );
         }
@@ -90,7 +90,7 @@ async fn settings_that_would_lend_a_key_to_a_network_are_errors() {
     let key = ("VERIFA_API_KEY", "vk_live_x");
     const EMULATOR: &str = "--emulator is for listeners that only this computer reaches";
     let any = "0.0.0.0:0";
-    for (arguments, environment, words) in [
+    for (arguments, environment, expected) in [
         (&["--listen", any][..], &[key][..], "--auth token"),
         (&["--listen", any, "--emulator"], &[], EMULATOR),
         (&["--listen", any, "--emulator", "--auth", "api-key"], &[], EMULATOR),
@@ -110,7 +110,7 @@ async fn settings_that_would_lend_a_key_to_a_network_are_errors() {
     ] {
         let output = run(["http"].into_iter().chain(arguments.iter().copied()), environment).await;
         assert_eq!(output.status.code(), Some(2), "{arguments:?} {}", stderr(&output));
-        assert!(stderr(&output).contains(words), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "{arguments:?}: {}", stderr(&output));
     }
 }
 
@@ -161,7 +161,7 @@ async fn the_query_narrows_and_never_widens() {
         let answer = json_of(server.post(&format!("/mcp{query}"), &list_tools()).bearer_auth(SANDBOX_KEY)).await;
         assert_eq!(tool_names(&answer).len(), tools, "{query}");
     }
-    for (query, words) in [
+    for (query, expected) in [
         ("read_only=perhaps", "read_only=true or read_only=false"),
         ("Read_Only=1", r#"unknown parameter \"Read_Only\". Known here: toolsets, read_only"#),
         ("toolsets[]=resume", r#"unknown parameter \"toolsets[]\""#),
@@ -175,7 +175,7 @@ async fn the_query_narrows_and_never_widens() {
         let strange = request.send().await.unwrap();
         assert_eq!(strange.status(), 400);
         let text = strange.text().await.unwrap();
-        assert!(text.contains(words), "{text}");
+        assert!(text.contains(expected), "{text}");
     }
 }
 

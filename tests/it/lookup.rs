@@ -166,7 +166,7 @@ async fn failures_of_lookups_are_told_without_a_word_about_resuming() {
 }
 
 #[tokio::test]
-async fn a_hidden_tool_is_refused_in_words_and_sends_nothing() {
+async fn a_hidden_tool_is_rejected_with_an_explanation_and_sends_nothing() {
     let upstream = Upstream::always([page(&[], json!(0))]).await;
     for (variable, value, tool) in [
         ("VERIFA_MCP_TOOLSETS", "resume", "list_sessions"),

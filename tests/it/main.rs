@@ -47,7 +47,7 @@ mod qr;
 mod resume_command;
 mod resume_watch;
 mod retries;
-mod schema_words;
+mod schema_text;
 mod secrets;
 mod settings;
 mod stdio;

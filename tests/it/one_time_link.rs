@@ -60,7 +60,7 @@ async fn a_success_has_the_four_parts_of_a_resumed_session_in_every_qr_mode() {
 }
 
 #[tokio::test]
-async fn it_repeats_with_the_same_key_and_tells_its_failures_in_its_own_words() {
+async fn it_repeats_with_the_same_key_and_reports_its_failures_in_its_own_terms() {
     let upstream = Upstream::start().await;
     let mut client = Client::of_api(&upstream.url, &[("VERIFA_MCP_RETRY_BUDGET", "5s")]).await;
     upstream.plan("ses_1", [Reply::Close, Reply::error(503, "unavailable", ""), Reply::json(200, &link())]);

@@ -12,7 +12,7 @@ use crate::{
     emulator::{KEY, LIVE_KEY},
     modules,
     program::{Client, Emulator, run, stdout, text},
-    schema_words::{arguments, fields},
+    schema_text::{arguments, fields},
 };
 
 /// A page with generated parts.

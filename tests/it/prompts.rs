@@ -45,16 +45,16 @@ async fn it_names_no_tool_that_its_caller_may_not_use() {
 }
 
 #[tokio::test]
-async fn wrong_prompts_are_protocol_errors_in_words() {
+async fn wrong_prompts_are_protocol_errors_that_explain_themselves() {
     let mut client = Client::start(&["--emulator"], &[]).await;
-    for (params, words) in [
+    for (params, expected) in [
         (json!({"name": "other"}), "unknown prompt"),
         (json!({"name": NAME}), "who is missing"),
         (json!({"name": NAME, "arguments": {"who": "Jane", "channel": "fax"}}), "email, sms, chat"),
     ] {
         let answer = client.request("prompts/get", params).await;
         assert_eq!(answer["error"]["code"], -32602, "{answer}");
-        assert!(answer["error"]["message"].as_str().unwrap().contains(words), "{answer}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains(expected), "{answer}");
     }
 }
 

@@ -140,7 +140,7 @@ async fn the_emulator_keeps_a_link_alive_for_a_browser() {
 }
 
 #[tokio::test]
-async fn a_failure_is_told_in_the_agents_words_with_exit_code_1() {
+async fn a_failure_has_the_text_that_agents_get_and_exit_code_1() {
     let output = run(["resume", "ses_demo_completed", "--emulator", "--json"], &[]).await;
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(stdout(&output), "");

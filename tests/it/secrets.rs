@@ -50,7 +50,7 @@ async fn a_success_leaves_no_secret_in_the_logs() {
 }
 
 #[tokio::test]
-async fn a_failure_leaves_no_secret_in_its_words_or_the_logs() {
+async fn a_failure_leaves_no_secret_in_its_text_or_the_logs() {
     let link = resumed()["capture_url"].as_str().unwrap().to_owned();
     let with = |field: &str, value: Value| {
         let mut body = resumed();

@@ -19,7 +19,7 @@ async fn start(environment: &[(&str, &str)]) -> (Option<i32>, String) {
 
 #[tokio::test]
 async fn a_key_that_is_no_secret_key_is_rejected_in_one_line_that_does_not_repeat_it() {
-    for (key, words) in [
+    for (key, expected) in [
         ("${VERIFA_API_KEY}", "unexpanded placeholder"),
         ("${input:verifa_key}", "unexpanded placeholder"),
         ("vk_pub_abc123", "publishable key"),
@@ -30,7 +30,7 @@ async fn a_key_that_is_no_secret_key_is_rejected_in_one_line_that_does_not_repea
     ] {
         let (code, stderr) = start(&[("VERIFA_API_KEY", key)]).await;
         assert_eq!(code, Some(2), "{key}");
-        assert!(stderr.contains(words), "{stderr}");
+        assert!(stderr.contains(expected), "{stderr}");
         assert!(stderr.starts_with("verifa-mcp: invalid setting: VERIFA_API_KEY ") && stderr.lines().count() == 1);
         assert!(!stderr.contains("abc"), "{stderr}");
     }

@@ -18,7 +18,7 @@ use crate::{
     upstream::{Reply, Upstream},
 };
 
-/// An authority that nobody knows, and its certificate as a file.
+/// An authority that no one trusts, and its certificate as a file.
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     _folder: tempfile::TempDir,

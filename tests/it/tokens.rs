@@ -187,7 +187,7 @@ async fn a_name_has_one_token() {
 async fn wrong_usage_is_exit_code_2_and_says_what_is_right() {
     let place = Place::new();
     let secret = format!("vmt_{}", "0".repeat(64));
-    for (arguments, words) in [
+    for (arguments, expected) in [
         (&["new", "jane", "--toolsets", "resume,everything"][..], "the toolsets are lookup, resume, links"),
         (&["new", "jane", "--toolsets", ""], "the toolsets are lookup, resume, links"),
         (&["new", "two words"], "1 to 64 characters"),
@@ -199,7 +199,7 @@ async fn wrong_usage_is_exit_code_2_and_says_what_is_right() {
     ] {
         let output = place.token(arguments).await;
         assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""), "{arguments:?}");
-        assert!(stderr(&output).contains(words), "{}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
         assert!(!stderr(&output).contains("0000"));
     }
     assert!(place.names().is_empty());
@@ -332,13 +332,13 @@ fn a_server_does_not_start_with_a_file_that_it_cannot_trust() {
     place.open();
     let folder = place.folder.path();
     fs::set_permissions(folder, fs::Permissions::from_mode(0o770)).unwrap();
-    let words = format!("{0} can be written by others than its owner; run `chmod go-w {0}`", folder.display());
-    assert!(open().to_string().contains(&words), "{}", open());
+    let expected = format!("{0} can be written by others than its owner; run `chmod go-w {0}`", folder.display());
+    assert!(open().to_string().contains(&expected), "{}", open());
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
     place.open();
 
     let good = place.text();
-    for (wrong, words) in [
+    for (wrong, expected) in [
         ("vmt_0123456789 is no JSON", "line 2 of the tokens file"),
         (good.as_str(), "its name is on an earlier line"),
         (&good.replace("jane", "joe"), "its token is on an earlier line"),
@@ -347,7 +347,7 @@ fn a_server_does_not_start_with_a_file_that_it_cannot_trust() {
     ] {
         fs::write(&place.file, format!("{good}{wrong}")).unwrap();
         let error = open().to_string();
-        assert!(error.contains(words) && !error.contains("0123456789"), "{error}");
+        assert!(error.contains(expected) && !error.contains("0123456789"), "{error}");
         assert!(tokens::revoke(&place.file, &"jane".parse().unwrap()).is_err());
     }
     assert_eq!(place.names(), ["tokens"]);

@@ -17,8 +17,8 @@ async fn a_caller_who_loops_is_stopped_and_the_others_are_not() {
         assert_eq!(resume("vk_sandbox_a").await["isError"], false);
     }
     let stopped = resume("vk_sandbox_a").await;
-    let words = "This server lets one caller create 2 links in 1 hour, and you have, so nothing was sent to Verifa.";
-    assert!(text(&stopped).starts_with(words), "{stopped}");
+    let expected = "This server lets one caller create 2 links in 1 hour, and you have, so nothing was sent to Verifa.";
+    assert!(text(&stopped).starts_with(expected), "{stopped}");
     assert_eq!(upstream.received().len(), 2);
     let arguments = json!({"name": "get_session", "arguments": {"session_id": "ses_1"}});
     let read = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": arguments});

@@ -52,7 +52,7 @@ test("takes a result of any form", async (t) => {
   assert.deepEqual(host.faults, []);
 });
 
-test("answers the host, and listens to nobody else", async (t) => {
+test("answers the host, and listens to no one else", async (t) => {
   const host = await open(t, { client: await connect(t) });
   const ask = (method) => host.page.evaluate((name) => window.askCard(name), method);
   await host.call(SESSION);
@@ -61,7 +61,7 @@ test("answers the host, and listens to nobody else", async (t) => {
   assert.deepEqual(await ask("tools/list"), { code: -32601 });
   assert.deepEqual(await ask("constructor"), { code: -32601 });
   await host.card.evaluate(() => {
-    const text = [{ type: "text", text: "from a stranger" }];
+    const text = [{ type: "text", text: "from another window" }];
     const params = { isError: true, content: text };
     window.postMessage({ jsonrpc: "2.0", method: "ui/notifications/tool-result", params }, "*");
     return new Promise((resolve) => setTimeout(resolve)); // the message is delivered before

@@ -1,4 +1,4 @@
-//! The tools' JSON Schemas in words, for the tables of a document.
+//! The tools' JSON Schemas as text, for the tables of a document.
 
 use serde_json::{Map, Value};
 
@@ -67,9 +67,9 @@ fn allowed(schema: &Value) -> String {
     with_default(schema, parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
-fn with_default(schema: &Value, words: String) -> String {
+fn with_default(schema: &Value, text: String) -> String {
     match schema.get("default") {
-        None => words,
-        Some(default) => format!("{words}; default {}", default.as_str().map_or(default.to_string(), str::to_owned)),
+        None => text,
+        Some(default) => format!("{text}; default {}", default.as_str().map_or(default.to_string(), str::to_owned)),
     }
 }
