@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     confirmation::{ALWAYS, yes},
     http::json_of,
+    oauth::{authorization_server::AuthorizationServer, server_for},
     program::{Client, Emulator, HttpServer, SANDBOX_KEY, Streams, fetch, text, with_stable_values},
     upstream::{Reply, Upstream, resumed},
 };
@@ -140,6 +141,23 @@ async fn a_yes_to_another_call_sends_nothing() {
         insta::with_settings!({prepend_module_to_snapshot => false}, { insta::assert_snapshot!("foreign", message) });
     }
     assert!(upstream.received().is_empty());
+}
+
+#[tokio::test]
+async fn a_yes_counts_for_the_caller_who_was_asked_whatever_token_they_have_now() {
+    let (upstream, issuer) = (Upstream::always([Reply::resumed()]).await, AuthorizationServer::start().await);
+    let server = server_for(&issuer, &upstream.url, &[ALWAYS]).await;
+    let token = |subject, id| issuer.token(&json!({"sub": subject, "jti": id}));
+    let (janes_token, renewed, johns_token) = (token("jane", 1), token("jane", 2), token("john", 3));
+    let janes = Call { key: &janes_token, ..Call::resume(&server, "ses_1") };
+    let state = janes.ask().await;
+    let johns = Call { key: &johns_token, ..janes.clone() };
+    let result = johns.again(&state, yes()).await;
+    let message = text(&result).split("\nRequest id").next().unwrap();
+    insta::with_settings!({prepend_module_to_snapshot => false}, { insta::assert_snapshot!("foreign", message) });
+    assert!(upstream.received().is_empty());
+    let result = Call { key: &renewed, ..janes.clone() }.again(&state, yes()).await;
+    assert_eq!(result["isError"], false, "{result}");
 }
 
 #[tokio::test]

@@ -36,7 +36,6 @@ mod lookup;
 mod messages;
 #[cfg(unix)]
 mod modules;
-#[cfg(unix)]
 mod oauth;
 mod one_time_link;
 #[cfg(unix)]

@@ -1,7 +1,7 @@
 //! `--auth oauth`: the real program against an authorization server that issues and misbehaves on demand.
 
 mod access;
-mod authorization_server;
+pub(crate) mod authorization_server;
 mod check;
 mod faults;
 mod settings;
@@ -13,7 +13,11 @@ use self::authorization_server::{AuthorizationServer, PUBLIC_URL};
 use crate::program::{HttpServer, SANDBOX_KEY};
 
 /// A server that takes this authorization server's tokens, for calls to this API.
-async fn server_for(authorization_server: &AuthorizationServer, api: &str, environment: &[(&str, &str)]) -> HttpServer {
+pub(crate) async fn server_for(
+    authorization_server: &AuthorizationServer,
+    api: &str,
+    environment: &[(&str, &str)],
+) -> HttpServer {
     let oauth = [
         ("VERIFA_API_KEY", SANDBOX_KEY),
         ("VERIFA_API_URL", api),

@@ -187,6 +187,7 @@ async fn scopes_decide_which_tools_are_listed_and_the_others_ask_for_more() {
     assert!(upstream.received().iter().all(|request| !format!("{request:?}").contains("eyJ")), "no token is passed on");
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_log_and_an_audit_entry_name_the_subject_and_never_the_token() {
     let authorization_server = AuthorizationServer::start().await;

@@ -156,6 +156,7 @@ async fn keys_stay_while_the_authorization_server_is_down_or_has_none() {
     assert!(is_ready(&server).await);
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn opaque_tokens_are_introspected_and_the_response_is_checked_like_a_token() {
     let authorization_server = AuthorizationServer::start().await;

@@ -116,6 +116,7 @@ async fn a_setting_that_another_mode_would_ignore_is_an_error() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn what_works_only_with_some_clients_is_a_warning() {
     let authorization_server = AuthorizationServer::start().await;

@@ -123,6 +123,7 @@ fn accepted(server: &AuthorizationServer) -> Vec<Case> {
     cases
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn valid_tokens_are_accepted_and_all_others_are_rejected_with_the_reason() {
     let authorization_server = AuthorizationServer::start().await;
