@@ -40,6 +40,9 @@ const QUOTATION_MARKS: [char; 16] = [
 /// How a JWT begins: `{"` in base64url. Unlike the others it is recognized in this case only, since words begin alike.
 pub(crate) const JWT_PREFIX: &str = "eyJ";
 
+/// With what every prefix of a secret begins, in both cases where both count. Other characters need no look.
+const FIRST_BYTES: &[u8] = b"/etTvV";
+
 /// Whether a text holds what looks like a key, a token or a capture link, in any case.
 ///
 /// A prefix counts at the start and behind anything but a letter or digit, so that a session may be called `ses_stok_1`.
@@ -63,7 +66,8 @@ pub(crate) fn mask_secrets(message: &str) -> String {
 
 /// Where secrets begin and where their prefixes end, in this order.
 fn secrets(text: &str) -> impl Iterator<Item = (usize, usize)> {
-    text.char_indices().filter_map(|(start, _)| {
+    let candidates = text.bytes().enumerate().filter(|(_, byte)| FIRST_BYTES.contains(byte));
+    candidates.filter_map(|(start, _)| {
         let (before, rest) = text.split_at(start);
         let prefix = match before.ends_with(char::is_alphanumeric) {
             true => begins_with(rest, CAPTURE_PATH).then_some(CAPTURE_PATH),
@@ -175,6 +179,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn every_secret_begins_with_one_of_the_first_bytes() {
+        let prefixes = SECRET_PREFIXES.into_iter().chain([CAPTURE_PATH]);
+        let both_cases = prefixes.flat_map(|prefix| [prefix.to_owned(), prefix.to_uppercase()]);
+        assert!(both_cases.chain([JWT_PREFIX.to_owned()]).all(|it| FIRST_BYTES.contains(&it.as_bytes()[0])));
+    }
 
     #[test]
     fn control_and_invisible_characters_are_removed() {

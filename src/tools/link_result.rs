@@ -141,18 +141,23 @@ impl LinkResult {
     /// The endpoint's fields in the requested casing.
     pub(crate) fn structured(&self) -> Value {
         let CaptureLink { session_id, status, capture_url, expires_at, qr_code } = &self.link;
-        let fields = json!(Fields {
+        let fields = Fields {
             id: session_id.as_str(),
             status: status.as_str(),
             capture_url: capture_url.expose(),
             expires_at: expires_at.as_str(),
             qr_code_data_url: qr_code.as_ref().map(QrCode::expose_data_url),
-        });
-        let omitted = omitted_fields(self.qr);
-        let fields = fields.as_object().cloned().unwrap_or_default().into_iter();
-        let named = fields.filter(|(name, _)| !omitted.contains(&name.as_str()));
-        let named = named.map(|(name, value)| (if name == "id" { self.tool.id_field.to_owned() } else { name }, value));
-        self.key_inflection.inflect_keys(named.collect::<JsonObject>().into())
+        };
+        let Value::Object(mut fields) = json!(fields) else { return Value::Null };
+        for name in omitted_fields(self.qr) {
+            fields.shift_remove(*name);
+        }
+        if self.tool.id_field != "id"
+            && let Some(id) = fields.shift_remove("id")
+        {
+            fields.shift_insert(0, self.tool.id_field.to_owned(), id);
+        }
+        self.key_inflection.inflect_keys(Value::Object(fields))
     }
 
     /// The QR code: Verifa's own, else one drawn from the link.

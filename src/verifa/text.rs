@@ -35,6 +35,11 @@ impl<R: Rule> Text<R> {
 }
 
 impl<R> Text<R> {
+    /// A text that is certain to obey the rule.
+    pub(super) const fn certain(text: String) -> Self {
+        Self(text, PhantomData)
+    }
+
     /// The text as it is sent.
     pub fn as_str(&self) -> &str {
         &self.0
