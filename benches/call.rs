@@ -1,5 +1,5 @@
-//! What a call costs inside the process, without the SDK and the client's transport: the whole call against an upstream on
-//! loopback, and its parts that are ours.
+//! Measures a call inside the process, without the SDK and the client's transport: the whole call against an upstream on
+//! loopback, and its parts in this crate.
 //!
 //! `cargo bench --bench call`
 
@@ -25,14 +25,14 @@ fn main() {
     divan::main();
 }
 
-/// The state of a default configuration, its upstream on the same runtime.
+/// The server state of a default configuration, with the upstream on the same runtime.
 struct Bench {
     runtime: Runtime,
     state: ServerState,
     caller: Caller,
 }
 
-static RESPONSE: LazyLock<Vec<u8>> = LazyLock::new(|| Upstream::new().body("ses_abc123").into_bytes());
+static RESPONSE_BODY: LazyLock<Vec<u8>> = LazyLock::new(|| Upstream::new().body("ses_abc123").into_bytes());
 
 impl Bench {
     fn new() -> Self {
@@ -65,7 +65,7 @@ fn arguments(session_id: &str) -> JsonObject {
     JsonObject::from_iter([("session_id".to_owned(), json!(session_id))])
 }
 
-/// From the arguments to the link, including one HTTP request and the upstream's share.
+/// From the arguments to the link, including one HTTP request and the upstream's part of it.
 #[divan::bench]
 fn one_call(bencher: Bencher<'_, '_>) {
     let bench = Bench::new();
@@ -84,20 +84,20 @@ fn invalid_arguments(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn decoding(bencher: Bencher<'_, '_>) {
     bencher.bench(|| {
-        let body: Value = serde_json::from_slice(black_box(&RESPONSE)).unwrap();
+        let body: Value = serde_json::from_slice(black_box(&RESPONSE_BODY)).unwrap();
         internals::read_resumed(&body).unwrap()
     });
 }
 
-/// The share of the QR code in that: it must be a PNG.
+/// The QR code's part of the decoding, which checks that it is a PNG.
 #[divan::bench]
 fn decoding_the_qr_code(bencher: Bencher<'_, '_>) {
-    let body: Value = serde_json::from_slice(&RESPONSE).unwrap();
+    let body: Value = serde_json::from_slice(&RESPONSE_BODY).unwrap();
     let data_url = body["qr_code_data_url"].as_str().unwrap();
     bencher.bench(|| QrCode::from_data_url(black_box(data_url)));
 }
 
-/// A link as content blocks and fields, and those as JSON.
+/// Converts a link to content blocks and structured content, and serializes them as JSON.
 #[divan::bench]
 fn rendering(bencher: Bencher<'_, '_>) {
     let link = Bench::new().link();
@@ -105,7 +105,7 @@ fn rendering(bencher: Bencher<'_, '_>) {
     bencher.with_inputs(|| link.clone()).bench_local_values(render);
 }
 
-/// The same for a response without a QR code, so that one is drawn.
+/// The same for a response without a QR code, which must be drawn.
 #[divan::bench]
 fn rendering_with_a_drawn_qr_code(bencher: Bencher<'_, '_>) {
     let link = Bench::new().link();

@@ -1,8 +1,7 @@
-//! The floor: what the SDK, the runtime and the HTTP client cost by themselves.
+//! The floor: a minimal server that shows what the SDK, the runtime and the HTTP client cost on their own.
 //!
-//! A minimal server with rmcp and a default reqwest client. It gives the same answer as `verifa-mcp`, byte for byte but for
-//! its random idempotency key, and does nothing else: no limits, no retries, no checks, no logs. It is measured, never
-//! used; `benches/run` starts it.
+//! It uses rmcp and a default reqwest client. Its results equal those of `verifa-mcp` byte for byte, except for the random
+//! idempotency key. It has no limits, no retries, no checks and no logs. It is for measurements only; `benches/run` starts it.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
 
@@ -52,7 +51,7 @@ struct Resumed {
     qr_code_data_url: String,
 }
 
-/// The default client, with the same cryptography as the program's.
+/// The default client, with the same cryptography provider as the program.
 fn default_client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()
@@ -164,8 +163,8 @@ async fn main() {
     }
 }
 
-/// With the same text as `verifa-mcp http`.
-#[allow(clippy::print_stdout, reason = "whoever starts it reads the port here")]
+/// Prints the same line as `verifa-mcp http`.
+#[allow(clippy::print_stdout, reason = "the benchmark reads the port from stdout")]
 fn write_address(listener: &TcpListener) {
     println!("MCP server listening on http://{}/mcp", listener.local_addr().unwrap());
 }

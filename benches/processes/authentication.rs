@@ -29,15 +29,15 @@ const WRITE_BUDGET: (&str, &str) = ("VERIFA_MCP_WRITES_PER_CALLER", "1000/1s");
 const TOKENS: usize = 1_000;
 const CALLS_WITH_TOKENS: usize = 10_000;
 
-pub(crate) async fn run(ours: &Program, rounds: usize, calls: usize) -> String {
+pub(crate) async fn run(verifa_mcp: &Program, rounds: usize, calls: usize) -> String {
     let upstream = Upstream::new();
-    let program = ours.of_api(&format!("http://{}", upstream.serve().await));
+    let program = verifa_mcp.with_api(&format!("http://{}", upstream.serve().await));
     let issuer = Issuer::start();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tokens").to_str().unwrap().to_owned();
     let issue = |caller| {
         let name = format!("caller-{caller}");
-        let command = Command::new(&ours.path).args(["token", "new", &name, "--tokens-file", &file]).output();
+        let command = Command::new(&verifa_mcp.path).args(["token", "new", &name, "--tokens-file", &file]).output();
         String::from_utf8(command.unwrap().stdout).unwrap().trim().to_owned()
     };
     let setting = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());

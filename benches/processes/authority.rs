@@ -1,4 +1,4 @@
-//! A certificate authority for one run, and a certificate of it for `localhost`.
+//! A certificate authority for one run, which issues a certificate for `localhost`.
 
 use std::{fs, sync::Arc};
 
@@ -9,7 +9,7 @@ use tokio_rustls::{
     rustls::{ServerConfig, crypto::ring::default_provider, pki_types::PrivateKeyDer},
 };
 
-/// What the system trusts, as one file and as a folder of files: without a word in the environment, both are read.
+/// The system's certificate authorities, as one file and as a folder. Unless the environment says otherwise, both are read.
 const SYSTEM_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
 const SYSTEM_FOLDER: &str = "/etc/ssl/certs";
 
@@ -18,7 +18,7 @@ pub(crate) struct Authority {
     _folder: TempDir,
     /// The authority's certificate.
     file: String,
-    /// The same and all that the system trusts, so that loading them costs what it costs elsewhere.
+    /// That certificate and the system's, so that loading them costs as much as with the system's own bundle.
     bundle: String,
 }
 
@@ -36,8 +36,8 @@ impl Authority {
         Self { issuer, _folder: folder, file, bundle }
     }
 
-    /// What a server needs in its environment to trust this authority: `verifa-mcp` by its own variable, others by the
-    /// TLS library's. Both get both.
+    /// The environment variables with which a server trusts this authority: `verifa-mcp` reads its own variable, the floor
+    /// the TLS library's. Both get all of them.
     pub(crate) fn environment(&self) -> Vec<(String, String)> {
         let variables =
             [("VERIFA_CA_FILE", &*self.file), ("SSL_CERT_FILE", &*self.bundle), ("SSL_CERT_DIR", SYSTEM_FOLDER)];

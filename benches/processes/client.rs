@@ -1,4 +1,4 @@
-//! An MCP client that costs next to nothing: it writes its messages by hand, and of an answer it looks at the id and the
+//! An MCP client that costs next to nothing: it writes its messages by hand, and of a response it looks at the id and the
 //! length.
 
 use std::{
@@ -18,29 +18,29 @@ use tokio::{
 
 use crate::server::{Endpoint, Server};
 
-/// Ids begin here, so that all have the same number of digits.
+/// The first request ID. Starting here gives all IDs the same number of digits.
 const FIRST_ID: usize = 1_000_000;
 
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"benches","version":"1"}}}"#;
 const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
-/// A call of the tool.
+/// A `tools/call` request for `resume_session`.
 pub(crate) fn call(id: usize, session_id: &str) -> String {
     format!(
         r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"resume_session","arguments":{{"session_id":"{session_id}"}}}}}}"#
     )
 }
 
-/// A session whose calls never fail, with an id that is as long as all others.
+/// The ID of a session whose calls never fail; all these IDs have the same length.
 pub(crate) fn fine_session(id: usize) -> String {
     format!("ses_fine_{id:015}")
 }
 
-/// How long calls took.
+/// The durations of the calls of a load.
 pub(crate) struct Load {
-    /// Each.
+    /// Of each call.
     pub(crate) latencies: Vec<Duration>,
-    /// All together.
+    /// From the first request to the last response.
     pub(crate) time: Duration,
 }
 
@@ -60,8 +60,8 @@ impl Load {
 pub(crate) struct Client {
     connection: Connection,
     next_id: usize,
-    /// How long every good answer is, in bytes; known after the first.
-    answer_length: Option<usize>,
+    /// Length of every successful response in bytes; known after the first.
+    response_length: Option<usize>,
 }
 
 enum Connection {
@@ -77,16 +77,16 @@ impl Client {
                 let first = Http::connect(&address).await.unwrap();
                 Connection::Http(address, vec![first])
             }
-            Endpoint::Taken => panic!("one client for a server"),
+            Endpoint::Taken => panic!("a server takes one client"),
         };
-        Self { connection, next_id: FIRST_ID, answer_length: None }
+        Self { connection, next_id: FIRST_ID, response_length: None }
     }
 
     pub(crate) async fn initialize(&mut self) {
         match &mut self.connection {
             Connection::Stdio(stdio) => {
                 stdio.write(&format!("{INITIALIZE}\n")).await;
-                stdio.line().await.expect("an answer");
+                stdio.line().await.expect("a response");
                 stdio.write(&format!("{INITIALIZED}\n")).await;
             }
             Connection::Http(_, connections) => {
@@ -96,24 +96,24 @@ impl Client {
         }
     }
 
-    /// One call; returns its answer, which must be a good one.
+    /// Makes one call and returns its response, which must be successful.
     pub(crate) async fn call(&mut self) -> String {
         let message = call(self.next_id, &fine_session(self.next_id));
         self.next_id += 1;
-        let answer = match &mut self.connection {
+        let response = match &mut self.connection {
             Connection::Stdio(stdio) => {
                 stdio.write(&format!("{message}\n")).await;
-                stdio.line().await.expect("an answer")
+                stdio.line().await.expect("a response")
             }
             Connection::Http(_, connections) => connections[0].post(&message).await.unwrap().1,
         };
-        let value: Value = serde_json::from_slice(&answer).unwrap();
+        let value: Value = serde_json::from_slice(&response).unwrap();
         assert_eq!(value["result"]["isError"], false, "{value}");
-        self.answer_length = Some(answer.len());
-        String::from_utf8(answer).unwrap()
+        self.response_length = Some(response.len());
+        String::from_utf8(response).unwrap()
     }
 
-    /// The bare stdio, or the address of the HTTP server.
+    /// Returns the stdio streams, or the address of the HTTP server.
     pub(crate) fn into_stdio(self) -> Result<Stdio, String> {
         match self.connection {
             Connection::Stdio(stdio) => Ok(stdio),
@@ -121,9 +121,9 @@ impl Client {
         }
     }
 
-    /// So many calls, so many of them outstanding at any time.
+    /// Makes `calls` calls, with `outstanding` of them in flight at any time.
     pub(crate) async fn load(&mut self, calls: usize, outstanding: usize) -> Load {
-        let length = self.answer_length.expect("a first call");
+        let length = self.response_length.expect("a first call");
         let first_id = self.next_id;
         self.next_id += calls;
         match &mut self.connection {
@@ -141,9 +141,9 @@ impl Client {
                     .collect();
                 let mut latencies = Vec::with_capacity(calls);
                 for task in tasks {
-                    let (connection, of_one) = task.await.unwrap();
+                    let (connection, latencies_of_one) = task.await.unwrap();
                     connections.push(connection);
-                    latencies.extend(of_one);
+                    latencies.extend(latencies_of_one);
                 }
                 connections.extend(rest);
                 Load { latencies, time: started.elapsed() }
@@ -157,8 +157,8 @@ pub(crate) struct Stdio {
     stdin: Box<dyn AsyncWrite + Send + Unpin>,
     stdout: Box<dyn AsyncRead + Send + Unpin>,
     received: Vec<u8>,
-    /// Up to where `received` holds no end of a line.
-    searched: usize,
+    /// How much of `received` is known to contain no line feed.
+    scanned: usize,
 }
 
 impl Stdio {
@@ -170,14 +170,14 @@ impl Stdio {
             let stdin = pipe::Sender::from_owned_fd(stdin).unwrap();
             (Box::new(stdin), Box::new(pipe::Receiver::from_owned_fd(stdout).unwrap()))
         };
-        Self { stdin, stdout, received: Vec::with_capacity(256 * 1024), searched: 0 }
+        Self { stdin, stdout, received: Vec::with_capacity(256 * 1024), scanned: 0 }
     }
 
     pub(crate) async fn write(&mut self, text: &str) {
         self.stdin.write_all(text.as_bytes()).await.unwrap();
     }
 
-    /// The next line, unless the server has ended.
+    /// Returns the next line, or `None` if the server has exited.
     pub(crate) async fn line(&mut self) -> Option<Vec<u8>> {
         loop {
             if let Some(line) = self.buffered_line() {
@@ -190,15 +190,15 @@ impl Stdio {
     }
 
     fn buffered_line(&mut self) -> Option<Vec<u8>> {
-        let Some(end) = self.received[self.searched..].iter().position(|byte| *byte == b'\n') else {
-            self.searched = self.received.len();
+        let Some(end) = self.received[self.scanned..].iter().position(|byte| *byte == b'\n') else {
+            self.scanned = self.received.len();
             return None;
         };
-        let rest = self.received.split_off(self.searched + end + 1);
+        let rest = self.received.split_off(self.scanned + end + 1);
         let mut line = std::mem::replace(&mut self.received, rest);
         self.received.reserve(64 * 1024);
         line.pop();
-        self.searched = 0;
+        self.scanned = 0;
         Some(line)
     }
 
@@ -217,11 +217,11 @@ impl Stdio {
                 sent_at.push(Instant::now());
             }
             self.stdin.write_all(messages.as_bytes()).await.unwrap();
-            assert_ne!(self.stdout.read_buf(&mut self.received).await.unwrap(), 0, "the server has ended");
+            assert_ne!(self.stdout.read_buf(&mut self.received).await.unwrap(), 0, "the server has exited");
             let mut begin = 0;
             to_send = 0;
-            while let Some(end) = self.received[begin.max(self.searched)..].iter().position(|byte| *byte == b'\n') {
-                let end = begin.max(self.searched) + end;
+            while let Some(end) = self.received[begin.max(self.scanned)..].iter().position(|byte| *byte == b'\n') {
+                let end = begin.max(self.scanned) + end;
                 let line = &self.received[begin..end];
                 assert_eq!(line.len(), length, "{}", String::from_utf8_lossy(line));
                 latencies.push(sent_at[id_of(line) - first_id].elapsed());
@@ -229,7 +229,7 @@ impl Stdio {
                 begin = end + 1;
             }
             self.received.drain(..begin);
-            self.searched = self.received.len();
+            self.scanned = self.received.len();
         }
         Load { latencies, time: started.elapsed() }
     }
@@ -241,18 +241,18 @@ fn socket(descriptor: std::os::fd::OwnedFd) -> UnixStream {
     UnixStream::from_std(stream).unwrap()
 }
 
-/// The id in `{"jsonrpc":"2.0","id":1000000,…`.
+/// The ID in `{"jsonrpc":"2.0","id":1000000,…`.
 fn id_of(line: &[u8]) -> usize {
-    let number = line.strip_prefix(br#"{"jsonrpc":"2.0","id":"#).expect("an answer");
+    let number = line.strip_prefix(br#"{"jsonrpc":"2.0","id":"#).expect("a response");
     let end = number.iter().position(|byte| !byte.is_ascii_digit()).unwrap();
     str::from_utf8(&number[..end]).unwrap().parse().unwrap()
 }
 
-/// A connection that is kept.
+/// A persistent connection.
 pub(crate) struct Http {
     stream: TcpStream,
     host: String,
-    /// The header with the credentials, if there are any.
+    /// The header line with the credentials, or nothing.
     authorization: String,
     received: Vec<u8>,
 }
@@ -275,7 +275,7 @@ impl Http {
             if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
     }
 
-    /// Posts a message; returns the answer's status and body.
+    /// Posts a message and returns the status and body of the response.
     pub(crate) async fn post(&mut self, message: &str) -> io::Result<(u16, Vec<u8>)> {
         self.send(message).await?;
         self.receive().await

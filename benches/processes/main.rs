@@ -1,6 +1,6 @@
-//! Whole processes, measured from outside: `verifa-mcp` beside the floor, against a local upstream.
+//! Measures whole processes from outside: `verifa-mcp` and the floor, each against a local upstream.
 //!
-//! `benches/run` builds everything and starts this. docs/performance.md says what is measured and holds the results.
+//! `benches/run` builds both and starts this. docs/performance.md describes the measurements and contains the results.
 
 #![allow(
     clippy::expect_used,
@@ -8,7 +8,7 @@
     clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "as in tests: whatever is unexpected ends the run"
+    reason = "as in tests: anything unexpected ends the run"
 )]
 
 mod authentication;
@@ -27,7 +27,7 @@ use clap::Parser;
 
 use self::server::{Program, Transport};
 
-/// What is measured, and where the results go.
+/// Selects a measurement and where to write the results.
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -38,47 +38,47 @@ struct Arguments {
     /// The release build of benches/floor.rs
     #[arg(long, global = true, default_value = "floor")]
     floor: PathBuf,
-    /// A document whose block for this command gets the results
+    /// Document in which to replace the results of this command
     #[arg(long, global = true)]
     into: Option<PathBuf>,
-    /// Given by `cargo bench`
+    /// Passed by `cargo bench`; ignored
     #[arg(long, global = true, hide = true)]
     bench: bool,
 }
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Starts, calls, memory and processor time, beside the floor
+    /// Starts, calls, memory and CPU time, compared with the floor
     Measure {
-        /// The best of so many rounds counts
+        /// Number of rounds; the best one counts
         #[arg(long, default_value_t = 5)]
         rounds: usize,
-        /// Calls in a round, with 64 outstanding
+        /// Calls per round with 64 outstanding
         #[arg(long, default_value_t = 20_000)]
         calls: usize,
-        /// Only over this transport; may be repeated
-        #[arg(long, default_values = ["pipes", "socket-pair", "http"])]
+        /// Measure only this transport; may be repeated
+        #[arg(long, alias = "wire", default_values = ["pipes", "socket-pair", "http"])]
         transport: Vec<Transport>,
     },
-    /// The first call of a day: TLS to an API that is 50 ms away, a second after the start
+    /// The first call after a start: TLS to an API 50 ms away, one second after `initialize`
     FirstCall {
-        /// The best of so many rounds counts
+        /// Number of rounds; the best one counts
         #[arg(long, default_value_t = 5)]
         rounds: usize,
-        /// A setting to measure verifa-mcp with as well, as NAME=VALUE; may be repeated
+        /// Also measure verifa-mcp with this setting; may be repeated
         #[arg(long, value_name = "NAME=VALUE")]
         setting: Vec<String>,
     },
     /// HTTP calls with a token of this server and with OAuth access tokens
     Authentication {
-        /// The best of so many rounds counts
+        /// Number of rounds; the best one counts
         #[arg(long, default_value_t = 5)]
         rounds: usize,
-        /// Calls in a round, one after the other
+        /// Sequential calls per round
         #[arg(long, default_value_t = 5_000)]
         calls: usize,
     },
-    /// Very many calls with faults mixed in: nothing may be lost or left behind
+    /// Hundreds of thousands of calls, some with injected errors: no lost calls, no leaks
     Soak {
         /// Calls over each of stdio and HTTP
         #[arg(long, default_value_t = 500_000)]
@@ -91,25 +91,25 @@ fn main() {
     let Some(command) = arguments.command else {
         return println!("processes: start it with benches/run");
     };
-    server::leave_the_servers_core();
-    let ours = Program { path: arguments.program, environment: Vec::new() };
+    server::pin_to_client_core();
+    let verifa_mcp = Program { path: arguments.program, environment: Vec::new() };
     let floor = Program { path: arguments.floor, environment: Vec::new() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (name, results) = runtime.block_on(async {
         match command {
             Command::Measure { rounds, calls, transport } => {
-                ("measure", measure::run(&ours, &floor, rounds, calls, &transport).await)
+                ("measure", measure::run(&verifa_mcp, &floor, rounds, calls, &transport).await)
             }
             Command::FirstCall { rounds, setting } => {
-                ("first-call", first_call::run(&ours, &floor, rounds, &setting).await)
+                ("first-call", first_call::run(&verifa_mcp, &floor, rounds, &setting).await)
             }
             Command::Authentication { rounds, calls } => {
-                ("authentication", authentication::run(&ours, rounds, calls).await)
+                ("authentication", authentication::run(&verifa_mcp, rounds, calls).await)
             }
-            Command::Soak { calls } => ("soak", soak::run(&ours, calls).await),
+            Command::Soak { calls } => ("soak", soak::run(&verifa_mcp, calls).await),
         }
     });
-    let results = format!("{}\n\n{results}", report::circumstances());
+    let results = format!("{}\n\n{results}", report::environment());
     println!("{results}");
     if let Some(document) = arguments.into {
         report::write_into(&document, name, &results);

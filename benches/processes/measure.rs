@@ -1,4 +1,4 @@
-//! The floor and `verifa-mcp` in turn, round by round; of each figure the best round counts.
+//! Measures the floor and `verifa-mcp` alternately, round by round, and keeps the best value of each figure.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -13,16 +13,16 @@ use crate::{
     upstream::Upstream,
 };
 
-/// Cold starts in a round.
+/// Cold starts per round.
 const STARTS: usize = 20;
-/// Calls, one after the other, that are not counted.
+/// Sequential calls before the first measurement.
 const WARM_UP: usize = 1_000;
-/// A pause in which a server comes to rest.
-const REST: Duration = Duration::from_millis(500);
-/// The largest release build, in bytes.
+/// Time for a server to become idle.
+const SETTLE_TIME: Duration = Duration::from_millis(500);
+/// Maximum size of the release build in bytes.
 const MAX_SIZE: f64 = 10e6;
 
-/// A figure and its goal.
+/// A measured figure and its goals.
 struct Figure {
     name: &'static str,
     unit: &'static str,
@@ -72,11 +72,12 @@ type Figures = [f64; FIGURES.len()];
 struct Apis {
     plain: String,
     encrypted: String,
+    /// Environment variables with which a server trusts the certificate of `encrypted`.
     trust: Vec<(String, String)>,
 }
 
 pub(crate) async fn run(
-    ours: &Program,
+    verifa_mcp: &Program,
     floor: &Program,
     rounds: usize,
     calls: usize,
@@ -90,19 +91,19 @@ pub(crate) async fn run(
     };
     let folder = tempfile::tempdir().unwrap();
     let audit = ("VERIFA_MCP_AUDIT_LOG".to_owned(), folder.path().join("audit").to_str().unwrap().to_owned());
-    let subjects = [floor.clone(), ours.clone(), ours.with([audit])];
+    let subjects = [floor.clone(), verifa_mcp.clone(), verifa_mcp.with([audit])];
     let mut text = String::new();
     for &transport in transports {
-        make_sure_that_answers_are_equal(ours, floor, &apis, transport).await;
+        assert_equal_responses(verifa_mcp, floor, &apis, transport).await;
         let mut best: [Option<Figures>; 3] = [None; 3];
         for round in 1..=rounds {
             for (subject, best) in subjects.iter().zip(&mut best) {
                 let figures = round_of(subject, &apis, transport, calls).await;
-                *best = Some(best.map_or(figures, |best| better(&best, &figures)));
+                *best = Some(best.map_or(figures, |best| best_of(&best, &figures)));
             }
             eprintln!("{}: round {round} of {rounds}", transport.name());
         }
-        let [floor, ours, with_audit] = best.map(|best| best.expect("a round"));
+        let [floor, verifa_mcp, with_audit] = best.map(|best| best.expect("a round"));
         let rows: Vec<_> = FIGURES
             .iter()
             .enumerate()
@@ -110,28 +111,28 @@ pub(crate) async fn run(
                 name: figure.name.to_owned(),
                 unit: figure.unit,
                 floor: floor[index],
-                ours: ours[index],
+                verifa_mcp: verifa_mcp[index],
                 with_audit: Some(with_audit[index]),
                 goal: if transport == Transport::Http { figure.http_goal } else { figure.stdio_goal },
             })
             .collect();
-        text += &format!("### {}\n\n{}\n", in_title(transport.name()), table(&rows));
+        text += &format!("### {}\n\n{}\n", capitalized(transport.name()), table(&rows));
     }
-    text + &size_of(&ours.path)
+    text + &size_of(&verifa_mcp.path)
 }
 
 async fn round_of(program: &Program, apis: &Apis, transport: Transport, calls: usize) -> Figures {
-    let (initialized, first_result) = cold_start(&program.of_api(&apis.plain), transport).await;
-    let encrypted = program.of_api(&apis.encrypted).with(apis.trust.iter().cloned());
+    let (initialized, first_result) = cold_start(&program.with_api(&apis.plain), transport).await;
+    let encrypted = program.with_api(&apis.encrypted).with(apis.trust.iter().cloned());
     let (tls_initialized, tls_first_result) = cold_start(&encrypted, transport).await;
 
-    let mut server = Server::start(&program.of_api(&apis.plain), transport);
+    let mut server = Server::start(&program.with_api(&apis.plain), transport);
     let mut client = Client::connect(&mut server).await;
     client.initialize().await;
-    sleep(REST).await;
+    sleep(SETTLE_TIME).await;
     let idle = server.memory();
     client.call().await;
-    sleep(REST).await;
+    sleep(SETTLE_TIME).await;
     let idle_after_a_call = server.memory();
 
     client.load(WARM_UP, 1).await;
@@ -163,7 +164,7 @@ async fn round_of(program: &Program, apis: &Apis, transport: Transport, calls: u
     ]
 }
 
-/// The median of several starts, in milliseconds: to the answer of `initialize`, and to a first call's result.
+/// Returns the medians of several starts, in milliseconds: until the response to `initialize`, and until the first result.
 async fn cold_start(program: &Program, transport: Transport) -> (f64, f64) {
     let (mut initialized, mut first_result) = (Vec::new(), Vec::new());
     for _ in 0..STARTS {
@@ -178,30 +179,30 @@ async fn cold_start(program: &Program, transport: Transport) -> (f64, f64) {
     (median(initialized), median(first_result))
 }
 
-/// Without this, the ratios would compare different things.
-async fn make_sure_that_answers_are_equal(ours: &Program, floor: &Program, apis: &Apis, transport: Transport) {
-    let mut answers = (String::new(), String::new());
-    // The upstream's clock may move on between the two.
+/// Panics unless both programs return the same result; otherwise the ratios would compare different work.
+async fn assert_equal_responses(verifa_mcp: &Program, floor: &Program, apis: &Apis, transport: Transport) {
+    let mut responses = (String::new(), String::new());
+    // The expiry may differ by a second between the two, hence the retries.
     for _ in 0..3 {
-        answers = (answer(ours, apis, transport).await, answer(floor, apis, transport).await);
-        if answers.0 == answers.1 {
+        responses = (response(verifa_mcp, apis, transport).await, response(floor, apis, transport).await);
+        if responses.0 == responses.1 {
             return;
         }
     }
-    panic!("different answers:\n{}\n{}", answers.0, answers.1);
+    panic!("the responses differ:\n{}\n{}", responses.0, responses.1);
 }
 
-async fn answer(program: &Program, apis: &Apis, transport: Transport) -> String {
-    let mut server = Server::start(&program.of_api(&apis.plain), transport);
+async fn response(program: &Program, apis: &Apis, transport: Transport) -> String {
+    let mut server = Server::start(&program.with_api(&apis.plain), transport);
     let mut client = Client::connect(&mut server).await;
     client.initialize().await;
-    let answer = client.call().await;
-    let value: Value = serde_json::from_str(&answer).unwrap();
+    let response = client.call().await;
+    let value: Value = serde_json::from_str(&response).unwrap();
     let about = &value["result"]["_meta"]["io.github.verifa-mcp/capture-link"];
-    answer.replace(about["idempotency_key"].as_str().expect("an idempotency key"), "…")
+    response.replace(about["idempotency_key"].as_str().expect("an idempotency key"), "…")
 }
 
-fn better(one: &Figures, other: &Figures) -> Figures {
+fn best_of(one: &Figures, other: &Figures) -> Figures {
     std::array::from_fn(|index| match FIGURES[index].better {
         Better::Less => one[index].min(other[index]),
         Better::More => one[index].max(other[index]),
@@ -214,7 +215,7 @@ fn size_of(program: &Path) -> String {
     format!("Release binary: {:.1} MB (goal: at most {:.0} MB, {verdict}).\n", size / 1e6, MAX_SIZE / 1e6)
 }
 
-fn in_title(name: &str) -> String {
+fn capitalized(name: &str) -> String {
     let mut characters = name.chars();
     characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
 }

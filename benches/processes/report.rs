@@ -1,18 +1,18 @@
-//! Results as Markdown, and where they are put.
+//! Formats results as Markdown and writes them into a document.
 
 use std::{fs, path::Path, process::Command};
 
-/// A table row: one figure of both, the smaller or the larger the better.
+/// A table row: one figure of both programs.
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) unit: &'static str,
     pub(crate) floor: f64,
-    pub(crate) ours: f64,
+    pub(crate) verifa_mcp: f64,
     pub(crate) with_audit: Option<f64>,
     pub(crate) goal: Option<Goal>,
 }
 
-/// What the ratio of ours to the floor is to be.
+/// The required ratio of `verifa-mcp` to the floor.
 #[derive(Clone, Copy)]
 pub(crate) enum Goal {
     AtMost(f64),
@@ -23,16 +23,16 @@ pub(crate) fn table(rows: &[Row]) -> String {
     let mut text =
         "| | floor | verifa-mcp | ratio | goal | | with audit |\n| --- | --: | --: | --: | --: | --- | --: |\n"
             .to_owned();
-    for Row { name, unit, floor, ours, with_audit, goal } in rows {
-        let ratio = ours / floor;
+    for Row { name, unit, floor, verifa_mcp, with_audit, goal } in rows {
+        let ratio = verifa_mcp / floor;
         let (goal, verdict) = match goal {
-            Some(Goal::AtMost(most)) => (format!("≤ {most:.1}"), verdict(ratio <= *most)),
-            Some(Goal::AtLeast(least)) => (format!("≥ {least:.1}"), verdict(ratio >= *least)),
+            Some(Goal::AtMost(maximum)) => (format!("≤ {maximum:.1}"), verdict(ratio <= *maximum)),
+            Some(Goal::AtLeast(minimum)) => (format!("≥ {minimum:.1}"), verdict(ratio >= *minimum)),
             None => (String::new(), ""),
         };
-        let (floor, ours) = (figure(*floor, unit), figure(*ours, unit));
+        let (floor, verifa_mcp) = (figure(*floor, unit), figure(*verifa_mcp, unit));
         let with_audit = with_audit.map(|value| figure(value, unit)).unwrap_or_default();
-        text += &format!("| {name} | {floor} | {ours} | {ratio:.2} | {goal} | {verdict} | {with_audit} |\n");
+        text += &format!("| {name} | {floor} | {verifa_mcp} | {ratio:.2} | {goal} | {verdict} | {with_audit} |\n");
     }
     text
 }
@@ -46,15 +46,15 @@ pub(crate) fn figure(value: f64, unit: &str) -> String {
     format!("{digits} {unit}").trim_end().to_owned()
 }
 
-/// A number with commas between its thousands.
+/// Formats a number with commas as thousands separators.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap()).collect();
     groups.join(",")
 }
 
-/// Where and of what the figures are.
-pub(crate) fn circumstances() -> String {
+/// Says when, on which commit and on which machine the figures were measured.
+pub(crate) fn environment() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": an unknown processor");
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -71,11 +71,11 @@ pub(crate) fn circumstances() -> String {
     )
 }
 
-/// Replaces what stands between `<!-- name: results -->` and `<!-- name: end -->`.
+/// Replaces the text between `<!-- name: results -->` and `<!-- name: end -->`.
 pub(crate) fn write_into(document: &Path, name: &str, results: &str) {
     let text = fs::read_to_string(document).expect("the document");
     let (begin, end) = (format!("<!-- {name}: results -->\n"), format!("<!-- {name}: end -->"));
-    let (before, rest) = text.split_once(&begin).expect("the block's begin");
-    let (_, after) = rest.split_once(&end).expect("the block's end");
+    let (before, rest) = text.split_once(&begin).expect("the start of the block");
+    let (_, after) = rest.split_once(&end).expect("the end of the block");
     fs::write(document, format!("{before}{begin}\n{}\n\n{end}{after}", results.trim())).unwrap();
 }

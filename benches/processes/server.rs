@@ -1,4 +1,4 @@
-//! A server as a process of its own on a core of its own, and what the system knows of it.
+//! Starts a server as a separate process on its own core, and reads its memory, CPU time and descriptors from `/proc`.
 
 use std::{
     fs,
@@ -19,20 +19,20 @@ use rustix::{
     thread::{CpuSet, sched_setaffinity},
 };
 
-/// Where servers run.
+/// The core on which servers run.
 const SERVER_CORE: usize = 0;
-/// Where everything else runs.
-const OUR_CORE: usize = 1;
+/// The core on which everything else runs.
+const CLIENT_CORE: usize = 1;
 
-/// Keeps this thread, and the threads and processes that it starts, off the servers' core.
-pub(crate) fn leave_the_servers_core() {
-    pin(OUR_CORE);
+/// Pins this thread, and the threads and processes that it starts, to the core that servers do not use.
+pub(crate) fn pin_to_client_core() {
+    pin(CLIENT_CORE);
 }
 
 fn pin(core: usize) {
     let mut cores = CpuSet::new();
     cores.set(core);
-    sched_setaffinity(None, &cores).expect("two cores");
+    sched_setaffinity(None, &cores).expect("a machine with two cores");
 }
 
 /// How a client and a server are connected.
@@ -53,7 +53,7 @@ impl Transport {
     }
 }
 
-/// What is started.
+/// An executable and its environment.
 #[derive(Clone)]
 pub(crate) struct Program {
     pub(crate) path: PathBuf,
@@ -67,14 +67,14 @@ impl Program {
         program
     }
 
-    /// For calls to this API.
-    pub(crate) fn of_api(&self, url: &str) -> Self {
+    /// Sets the API's URL and a key for it.
+    pub(crate) fn with_api(&self, url: &str) -> Self {
         let variables = [("VERIFA_API_KEY", "vk_sandbox_benchmark"), ("VERIFA_API_URL", url)];
         self.with(variables.map(|(name, value)| (name.to_owned(), value.to_owned())))
     }
 }
 
-/// A server that runs.
+/// A running server, killed on drop.
 pub(crate) struct Server {
     child: Child,
     pub(crate) started: Instant,
@@ -82,7 +82,7 @@ pub(crate) struct Server {
     stderr: Option<JoinHandle<Vec<u8>>>,
 }
 
-/// Where a client finds it.
+/// Where a client connects.
 pub(crate) enum Endpoint {
     Stdio(OwnedFd, OwnedFd),
     Http(String),
@@ -127,20 +127,20 @@ impl Server {
                 Endpoint::Http(url.strip_suffix("/mcp").unwrap().to_owned())
             }
         };
-        // Read as a client reads it: whoever stops would change what logging costs.
+        // Clients read stderr. If the benchmark did not, logging would cost something else.
         let stderr = thread::spawn(move || drain(errors));
         Self { child, started, endpoint, stderr: Some(stderr) }
     }
 
     fn proc(&self, file: &str) -> String {
-        fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("a server that runs")
+        fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("a running server")
     }
 
-    /// Processor time of all threads so far.
+    /// CPU time of all threads so far.
     pub(crate) fn cpu(&self) -> Duration {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
         let nanoseconds = tasks.filter_map(|task| {
-            // A thread may end meanwhile.
+            // The thread may have exited since the folder was read.
             let schedule = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
             schedule.split(' ').next()?.parse::<u64>().ok()
         });
@@ -152,7 +152,7 @@ impl Server {
         self.status("VmRSS:")
     }
 
-    /// The most resident memory that there ever was, in bytes.
+    /// Peak resident memory, in bytes.
     pub(crate) fn peak_memory(&self) -> u64 {
         self.status("VmHWM:")
     }
@@ -168,8 +168,8 @@ impl Server {
         fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
-    /// Asks it to end; returns how it did and what it wrote to stderr last.
-    pub(crate) fn end(mut self) -> (ExitStatus, String) {
+    /// Sends SIGTERM, waits, and returns the exit status and the end of stderr.
+    pub(crate) fn stop(mut self) -> (ExitStatus, String) {
         self.endpoint = Endpoint::Taken;
         kill_process(pid(&self.child), Signal::TERM).unwrap();
         let status = self.child.wait().unwrap();
@@ -189,19 +189,19 @@ fn pid(child: &Child) -> Pid {
     Pid::from_child(child)
 }
 
-/// Whether a process ended as it should when asked to.
-pub(crate) fn ended_well(status: ExitStatus) -> bool {
+/// Whether a process exited with status 0 rather than by a signal.
+pub(crate) fn exited_cleanly(status: ExitStatus) -> bool {
     status.success() && status.signal().is_none()
 }
 
-/// Reads to the end and keeps the last of it.
+/// Reads to the end and returns only the last part.
 fn drain(mut errors: impl Read) -> Vec<u8> {
-    const KEPT: usize = 64 * 1024;
+    const MAX_KEPT: usize = 64 * 1024;
     let (mut last, mut buffer) = (Vec::new(), [0; 32 * 1024]);
     while let Ok(count @ 1..) = errors.read(&mut buffer) {
         last.extend_from_slice(&buffer[..count]);
-        if last.len() > 2 * KEPT {
-            last.drain(..last.len() - KEPT);
+        if last.len() > 2 * MAX_KEPT {
+            last.drain(..last.len() - MAX_KEPT);
         }
     }
     last

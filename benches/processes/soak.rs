@@ -1,5 +1,5 @@
-//! Very many calls with faults mixed in. Every call must get its own answer, and the server must be at the end what it
-//! was at the beginning.
+//! Makes hundreds of thousands of calls, some with injected errors. Every call must get its own response, and the server
+//! must not leak memory or descriptors.
 
 mod audit;
 mod calls;
@@ -23,32 +23,32 @@ use self::{
 };
 use crate::{
     report::{figure, grouped},
-    server::{Program, Server, Transport, ended_well},
+    server::{Program, Server, Transport, exited_cleanly},
     upstream::Upstream,
 };
 
-/// Calls at once.
+/// Calls in flight at any time.
 const OUTSTANDING: usize = 256;
-/// Between two looks at the server's memory.
-const SAMPLE: Duration = Duration::from_millis(200);
-/// A pause in which a server comes to rest.
-const REST: Duration = Duration::from_secs(3);
-/// How much the memory of the last quarter may exceed that of the second.
-const GROWTH: f64 = 1.05;
-/// So that calls that must fail do so soon, and others never, even on a busy machine.
+/// Interval between two readings of the server's memory.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(200);
+/// Time for a server to become idle.
+const SETTLE_TIME: Duration = Duration::from_secs(3);
+/// Maximum ratio of the memory in the last quarter of the time to that in the second.
+const MAX_MEMORY_GROWTH: f64 = 1.05;
+/// Short enough for calls that must fail to fail soon, long enough for the others to succeed on a busy machine.
 const SETTINGS: [(&str, &str); 2] = [("VERIFA_MCP_RETRY_BUDGET", "3s"), ("VERIFA_MCP_ATTEMPT_TIMEOUT", "1s")];
 
 pub(crate) async fn run(program: &Program, calls: usize) -> String {
     let mut text = String::new();
-    let mut faults = Vec::new();
+    let mut failures = Vec::new();
     for transport in [Transport::Pipes, Transport::Http] {
         let folder = tempfile::tempdir().unwrap();
         let audit = folder.path().join("audit");
         let soak = soak(program, transport, calls, &audit).await;
         text += &format!("### {} calls over {}\n\n{}\n", grouped(calls as u64), transport.name(), soak.report());
-        faults.extend(soak.faults());
+        failures.extend(soak.failures());
     }
-    if faults.is_empty() { text } else { panic!("{text}\n{}", faults.join("\n")) }
+    if failures.is_empty() { text } else { panic!("{text}\n{}", failures.join("\n")) }
 }
 
 struct Soak {
@@ -56,12 +56,13 @@ struct Soak {
     time: Duration,
     outcomes: BTreeMap<(Kind, Outcome), usize>,
     wrong: Vec<String>,
-    /// Memory while the calls ran, at even distances.
+    /// Memory in MB during the calls, at regular intervals.
     memory: Vec<f64>,
     memory_after: f64,
+    /// Open descriptors before, at the peak and after.
     descriptors: (usize, usize, usize),
     audit: audit::Summary,
-    ended_well: bool,
+    exited_cleanly: bool,
 }
 
 async fn soak(program: &Program, transport: Transport, calls: usize, audit: &Path) -> Soak {
@@ -69,18 +70,18 @@ async fn soak(program: &Program, transport: Transport, calls: usize, audit: &Pat
     let api = format!("http://{}", upstream.serve().await);
     let settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let audit_log = ("VERIFA_MCP_AUDIT_LOG".to_owned(), audit.to_str().unwrap().to_owned());
-    let program = program.of_api(&api).with(settings).with([audit_log]);
+    let program = program.with_api(&api).with(settings).with([audit_log]);
     let mut server = Server::start(&program, transport);
     let slots = Slots::connect(&mut server).await;
-    sleep(REST).await;
+    sleep(SETTLE_TIME).await;
     let before = server.descriptors();
 
     let (next, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let seen = Arc::new(Mutex::new((BTreeMap::new(), Vec::new())));
+    let results = Arc::new(Mutex::new((BTreeMap::new(), Vec::new())));
     let started = Instant::now();
     let workers: Vec<_> = (0..OUTSTANDING)
         .map(|_| {
-            let (mut slot, next, done, seen) = (slots.slot(), next.clone(), done.clone(), seen.clone());
+            let (mut slot, next, done, results) = (slots.slot(), next.clone(), done.clone(), results.clone());
             tokio::spawn(async move {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
@@ -88,24 +89,24 @@ async fn soak(program: &Program, transport: Transport, calls: usize, audit: &Pat
                         return;
                     }
                     let call = calls::Call::number(number);
-                    let answer = slot.exchange(&call).await;
-                    let outcome = call.check(answer);
-                    let mut seen = seen.lock().unwrap();
+                    let response = slot.send(&call).await;
+                    let outcome = call.check(response);
+                    let mut results = results.lock().unwrap();
                     match outcome {
-                        Ok(outcome) => *seen.0.entry((call.kind, outcome)).or_default() += 1,
-                        Err(wrong) => seen.1.push(wrong),
+                        Ok(outcome) => *results.0.entry((call.kind, outcome)).or_default() += 1,
+                        Err(wrong) => results.1.push(wrong),
                     }
                     done.fetch_add(1, Ordering::Relaxed);
                 }
             })
         })
         .collect();
-    let (mut memory, mut most) = (Vec::new(), before);
+    let (mut memory, mut peak) = (Vec::new(), before);
     let mut tenth = 0;
     while done.load(Ordering::Relaxed) < calls {
-        sleep(SAMPLE).await;
+        sleep(SAMPLE_INTERVAL).await;
         memory.push(server.memory() as f64 / 1e6);
-        most = most.max(server.descriptors());
+        peak = peak.max(server.descriptors());
         let now = done.load(Ordering::Relaxed) * 10 / calls;
         if now > tenth {
             tenth = now;
@@ -118,13 +119,13 @@ async fn soak(program: &Program, transport: Transport, calls: usize, audit: &Pat
     }
     let unexpected = slots.unexpected();
     upstream.close_connections();
-    sleep(REST).await;
+    sleep(SETTLE_TIME).await;
     let (memory_after, after) = (server.memory() as f64 / 1e6, server.descriptors());
-    let (status, stderr) = server.end();
-    if !ended_well(status) {
+    let (status, stderr) = server.stop();
+    if !exited_cleanly(status) {
         eprintln!("{stderr}");
     }
-    let (outcomes, mut wrong) = std::mem::take(&mut *seen.lock().unwrap());
+    let (outcomes, mut wrong) = std::mem::take(&mut *results.lock().unwrap());
     wrong.extend(unexpected);
     Soak {
         calls,
@@ -133,9 +134,9 @@ async fn soak(program: &Program, transport: Transport, calls: usize, audit: &Pat
         wrong,
         memory,
         memory_after,
-        descriptors: (before, most, after),
+        descriptors: (before, peak, after),
         audit: audit::read(audit),
-        ended_well: ended_well(status),
+        exited_cleanly: exited_cleanly(status),
     }
 }
 
@@ -144,7 +145,7 @@ impl Soak {
         self.outcomes.iter().filter(|((_, it), _)| *it == outcome).map(|(_, count)| count).sum()
     }
 
-    /// The mean memory of each quarter of the time.
+    /// Returns the mean memory of each quarter of the time.
     fn quarters(&self) -> [f64; 4] {
         let quarter = (self.memory.len() / 4).max(1);
         std::array::from_fn(|index| {
@@ -153,47 +154,45 @@ impl Soak {
         })
     }
 
-    fn faults(&self) -> Vec<String> {
-        let mut faults: Vec<_> = self.wrong.iter().take(10).cloned().collect();
-        let mut check = |holds: bool, fault: &str| {
+    fn failures(&self) -> Vec<String> {
+        let mut failures: Vec<_> = self.wrong.iter().take(10).cloned().collect();
+        let mut check = |holds: bool, failure: &str| {
             if !holds {
-                faults.push(fault.to_owned());
+                failures.push(failure.to_owned());
             }
         };
         let (before, _, after) = self.descriptors;
         let [_, second, _, last] = self.quarters();
         let cancelled = self.count(Outcome::Cancelled);
         check(self.outcomes.values().sum::<usize>() == self.calls, "calls were lost");
-        check(last <= second * GROWTH, "memory grew");
-        check(after <= before, "descriptors were left open");
+        check(last <= second * MAX_MEMORY_GROWTH, "memory grew");
+        check(after <= before, "descriptors leaked");
         check(
             self.audit.starts == self.audit.ends && self.audit.unpaired == 0,
-            "the audit log has lines without a partner",
+            "the audit log has a start without an end, or an end without a start",
         );
-        check(self.audit.starts + cancelled >= self.calls, "the audit log lacks calls");
-        check(self.audit.outcome("resumed") == self.count(Outcome::Link), "the audit log and the answers disagree");
-        check(self.ended_well, "the server did not end well");
-        faults
+        check(self.audit.starts + cancelled >= self.calls, "calls are missing from the audit log");
+        check(self.audit.outcome("resumed") == self.count(Outcome::Link), "the audit log and the responses disagree");
+        check(self.exited_cleanly, "the server did not exit cleanly");
+        failures
     }
 
     fn report(&self) -> String {
-        let mut text =
-            "| calls whose upstream … | calls | a link | an error | cancelled |\n| --- | --: | --: | --: | --: |\n"
-                .to_owned();
+        let mut text = "| upstream | calls | link | error | cancelled |\n| --- | --: | --: | --: | --: |\n".to_owned();
         for kind in Kind::ALL {
             let count = |outcome| self.outcomes.get(&(kind, outcome)).copied().unwrap_or_default() as u64;
             let [link, error, cancelled] = [Outcome::Link, Outcome::Error, Outcome::Cancelled].map(count);
             let [all, link, error, cancelled] = [link + error + cancelled, link, error, cancelled].map(grouped);
             text += &format!("| {} | {all} | {link} | {error} | {cancelled} |\n", kind.label());
         }
-        let (before, most, after) = self.descriptors;
+        let (before, peak, after) = self.descriptors;
         let [first, second, third, last] = self.quarters().map(|value| figure(value, ""));
         let audit = self.audit.outcomes.iter().map(|(name, count)| format!("{} {name}", grouped(*count as u64)));
         text += &format!(
-            "\n- {:.0} s, {} calls per second, {OUTSTANDING} outstanding; lost or wrong: {}\n\
-             - memory (MB, mean of each quarter of the time): {first}, {second}, {third}, {last}; at rest: {}\n\
-             - descriptors: {before} before, at most {most}, {after} at rest\n\
-             - audit log: {} starts, {} ends, each with its partner: {}\n",
+            "\n- {:.0} s, {} calls per second, {OUTSTANDING} outstanding; lost or wrong responses: {}\n\
+             - memory (MB, mean of each quarter of the time): {first}, {second}, {third}, {last}; idle afterwards: {}\n\
+             - descriptors: {before} before, {peak} at the peak, {after} afterwards\n\
+             - audit log: {} starts, {} ends, all in pairs: {}\n",
             self.time.as_secs_f64(),
             grouped((self.calls as f64 / self.time.as_secs_f64()) as u64),
             self.wrong.len(),

@@ -1,10 +1,10 @@
-//! Verifa's place in the measurements: answers at once, or fails in the way that a session's id asks for.
+//! Stands in for Verifa in the measurements: responds immediately, or with the error that the session ID selects.
 //!
-//! Hand-written HTTP/1.1, so that it costs next to nothing. `ses_503-once_1` fails the first time, `ses_503-always_1`
+//! It handles HTTP/1.1 itself to keep the overhead minimal. `ses_503-once_1` fails the first time, `ses_503-always_1`
 //! every time, `ses_fine_1` never.
 
 use std::{
-    collections::HashMap,
+    collections::HashSet,
     io,
     net::SocketAddr,
     sync::{Arc, Mutex},
@@ -23,11 +23,11 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-/// How long a link lives.
-const LIFETIME: i64 = 20 * 60;
-/// How late a slow answer comes.
-const SLOW: Duration = Duration::from_millis(50);
-/// The largest request head.
+/// How long a link is valid.
+const LINK_LIFETIME_SECONDS: i64 = 20 * 60;
+/// Delay of a slow response.
+const SLOW_RESPONSE_DELAY: Duration = Duration::from_millis(50);
+/// Maximum size of a request head in bytes.
 const MAX_HEAD: usize = 16 * 1024;
 
 #[derive(Clone)]
@@ -35,17 +35,17 @@ pub(crate) struct Upstream(Arc<State>);
 
 struct State {
     qr_code: String,
-    /// How often each session was asked for whose fault depends on that.
-    asked: Mutex<HashMap<String, u32>>,
-    end_connections: Mutex<CancellationToken>,
+    /// Sessions that have had their only error.
+    failed_once: Mutex<HashSet<String>>,
+    close_token: Mutex<CancellationToken>,
 }
 
 impl Upstream {
     pub(crate) fn new() -> Self {
         let state = State {
             qr_code: qr_code(),
-            asked: Mutex::default(),
-            end_connections: Mutex::new(CancellationToken::new()),
+            failed_once: Mutex::default(),
+            close_token: Mutex::new(CancellationToken::new()),
         };
         Self(Arc::new(state))
     }
@@ -55,7 +55,7 @@ impl Upstream {
         let upstream = self.clone();
         listen(move |stream| {
             let upstream = upstream.clone();
-            async move { upstream.answer(stream).await }
+            async move { upstream.serve_connection(stream).await }
         })
         .await
     }
@@ -65,27 +65,27 @@ impl Upstream {
         let upstream = self.clone();
         listen(move |stream| {
             let (upstream, acceptor) = (upstream.clone(), acceptor.clone());
-            async move { upstream.answer(acceptor.accept(stream).await?).await }
+            async move { upstream.serve_connection(acceptor.accept(stream).await?).await }
         })
         .await
     }
 
-    /// Closes every connection that is open now.
+    /// Closes all open connections.
     pub(crate) fn close_connections(&self) {
-        let mut token = self.0.end_connections.lock().unwrap();
+        let mut token = self.0.close_token.lock().unwrap();
         token.cancel();
         *token = CancellationToken::new();
     }
 
-    async fn answer(&self, stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
-        let end = self.0.end_connections.lock().unwrap().clone();
+    async fn serve_connection(&self, stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+        let end = self.0.close_token.lock().unwrap().clone();
         tokio::select! {
-            ended = self.answer_all(stream) => ended,
+            ended = self.handle_requests(stream) => ended,
             () = end.cancelled() => Ok(()),
         }
     }
 
-    async fn answer_all(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    async fn handle_requests(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
         let mut received = Vec::with_capacity(4096);
         loop {
             let end = loop {
@@ -96,47 +96,47 @@ impl Upstream {
                     return Ok(());
                 }
             };
-            let opens_ahead = received.starts_with(b"HEAD ");
-            let id = if opens_ahead { String::new() } else { session_id(&received[..end]).to_owned() };
+            let is_preconnect = received.starts_with(b"HEAD ");
+            let id = if is_preconnect { String::new() } else { session_id(&received[..end]).to_owned() };
             received.drain(..end);
-            if opens_ahead {
+            if is_preconnect {
                 stream.write_all(b"HTTP/1.1 404 X\r\ncontent-length: 0\r\n\r\n").await?;
                 continue;
             }
-            match self.fault(&id) {
+            match self.injected_error(&id) {
                 None => stream.write_all(&self.resumed(&id)).await?,
                 Some("slow") => {
-                    sleep(SLOW).await;
+                    sleep(SLOW_RESPONSE_DELAY).await;
                     stream.write_all(&self.resumed(&id)).await?;
                 }
-                // Until the client gives up.
+                // Until the client closes the connection.
                 Some("hang") => return stream.read(&mut [0; 64]).await.map(drop),
                 Some("cut") => return Ok(()),
                 Some("half") => {
-                    let answer = self.resumed(&id);
-                    return stream.write_all(&answer[..answer.len() / 2]).await;
+                    let response = self.resumed(&id);
+                    return stream.write_all(&response[..response.len() / 2]).await;
                 }
                 Some("garbage") => stream.write_all(&response(200, "", "<html>Bad gateway</html>")).await?,
-                Some("429") => stream.write_all(&refusal(429, "rate_limited", "retry-after: 0\r\n")).await?,
-                Some("404") => stream.write_all(&refusal(404, "not_found", "")).await?,
-                Some(status) => stream.write_all(&refusal(status.parse().unwrap(), "unavailable", "")).await?,
+                Some("429") => stream.write_all(&error_response(429, "rate_limited", "retry-after: 0\r\n")).await?,
+                Some("404") => stream.write_all(&error_response(404, "not_found", "")).await?,
+                Some(status) => stream.write_all(&error_response(status.parse().unwrap(), "unavailable", "")).await?,
             }
         }
     }
 
-    /// How the answer to this session's request is to fail.
-    fn fault<'a>(&self, id: &'a str) -> Option<&'a str> {
-        let (fault, when) = id.split('_').nth(1)?.split_once('-')?;
+    /// The error to inject into this session's request.
+    fn injected_error<'a>(&self, id: &'a str) -> Option<&'a str> {
+        let (error, when) = id.split('_').nth(1)?.split_once('-')?;
         if when == "always" {
-            return Some(fault);
+            return Some(error);
         }
-        let mut asked = self.0.asked.lock().unwrap();
-        // Asked for a second time, a session is forgotten.
-        if asked.remove(id).is_some() {
+        let mut failed_once = self.0.failed_once.lock().unwrap();
+        // The second request removes the session, so the set stays small.
+        if failed_once.remove(id) {
             return None;
         }
-        asked.insert(id.to_owned(), 1);
-        Some(fault)
+        failed_once.insert(id.to_owned());
+        Some(error)
     }
 
     fn resumed(&self, id: &str) -> Vec<u8> {
@@ -144,10 +144,10 @@ impl Upstream {
         response(200, &format!("date: {date}\r\n"), &self.body(id))
     }
 
-    /// A good answer, its link from now on.
+    /// The body of a successful response, its link valid from now on.
     pub(crate) fn body(&self, id: &str) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let expires_at = Timestamp::from_second(i64::try_from(now).unwrap() + LIFETIME).unwrap();
+        let expires_at = Timestamp::from_second(i64::try_from(now).unwrap() + LINK_LIFETIME_SECONDS).unwrap();
         let (link, picture) = (capture_url(id), &self.0.qr_code);
         format!(
             "{{\"id\":\"{id}\",\"status\":\"pending\",\"capture_url\":\"{link}\",\"expires_at\":\"{expires_at}\",\
@@ -156,22 +156,22 @@ impl Upstream {
     }
 }
 
-/// The link that a session gets: its own, so that answers which were mixed up show.
+/// The capture link of a session. It contains the session's ID, so that a response to the wrong call is detected.
 pub(crate) fn capture_url(session_id: &str) -> String {
     format!("https://app.withverifa.com/verify/tok_{session_id}")
 }
 
-/// Puts a distance before a server: every answer travels `round_trip` long, and so does a new connection.
+/// Adds latency to a server: every response is delayed by `round_trip`, and so is each new connection.
 ///
-/// The system accepts connections on its own, so a connection's first bytes wait instead, once they are there.
-pub(crate) async fn at_a_distance(server: SocketAddr, round_trip: Duration) -> SocketAddr {
+/// The operating system accepts connections itself, so the first bytes of a connection are delayed instead.
+pub(crate) async fn with_latency(server: SocketAddr, round_trip: Duration) -> SocketAddr {
     listen(move |near| async move {
         near.peek(&mut [0]).await?;
         sleep(round_trip).await;
         let far = TcpStream::connect(server).await?;
         far.set_nodelay(true)?;
         let ((mut from_near, mut to_near), (mut from_far, mut to_far)) = (near.into_split(), far.into_split());
-        let (sender, mut travelling) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+        let (sender, mut in_flight) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
         let forth = async { tokio::io::copy(&mut from_near, &mut to_far).await.map(drop) };
         let depart = async move {
             loop {
@@ -184,7 +184,7 @@ pub(crate) async fn at_a_distance(server: SocketAddr, round_trip: Duration) -> S
             }
         };
         let arrive = async move {
-            while let Some((arrival, bytes)) = travelling.recv().await {
+            while let Some((arrival, bytes)) = in_flight.recv().await {
                 sleep_until(arrival).await;
                 to_near.write_all(&bytes).await?;
             }
@@ -203,21 +203,21 @@ async fn listen<F: Future<Output = io::Result<()>> + Send + 'static>(
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             stream.set_nodelay(true).unwrap();
-            // Clients that leave in the middle are part of the game.
+            // Errors are ignored: clients may disconnect at any time.
             tokio::spawn(serve(stream));
         }
     });
     address
 }
 
-/// The id in `POST /api/v1/sessions/{id}/resume HTTP/1.1`.
+/// The session ID in `POST /api/v1/sessions/{id}/resume HTTP/1.1`.
 fn session_id(head: &[u8]) -> &str {
     let line = head.split(|byte| *byte == b'\r').next().unwrap();
     str::from_utf8(line).unwrap().split('/').nth(4).unwrap()
 }
 
-fn refusal(status: u16, code: &str, headers: &str) -> Vec<u8> {
-    let body = format!("{{\"error\":\"{code}\",\"detail\":\"As the session asked for.\",\"status_code\":{status}}}");
+fn error_response(status: u16, code: &str, headers: &str) -> Vec<u8> {
+    let body = format!("{{\"error\":\"{code}\",\"detail\":\"Injected error.\",\"status_code\":{status}}}");
     response(status, headers, &body)
 }
 
@@ -227,7 +227,7 @@ fn response(status: u16, headers: &str, body: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-/// A QR code as base64 PNG, as large as a real one.
+/// A QR code as base64-encoded PNG, of realistic size.
 fn qr_code() -> String {
     let code = QrCode::new(capture_url("ses_00000000000000000000000000000000")).unwrap();
     let (width, modules) = (code.width(), code.to_colors());

@@ -1,4 +1,4 @@
-//! The audit log after a soak: whether every start has its end.
+//! Reads the audit log after a soak and checks that every start has its end.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,12 +17,12 @@ struct Line {
     outcome: Option<String>,
 }
 
-/// What the log holds.
+/// Counts of the log's lines.
 #[derive(Default)]
 pub(crate) struct Summary {
     pub(crate) starts: usize,
     pub(crate) ends: usize,
-    /// Starts without an end, ends without a start, and pairs of two sessions.
+    /// Starts without an end, ends without a start, and pairs that name two different sessions.
     pub(crate) unpaired: usize,
     pub(crate) outcomes: BTreeMap<String, usize>,
 }

@@ -1,4 +1,4 @@
-//! The calls of a soak: which of them meet which fault, and which answers are right.
+//! The calls of a soak: the error that is injected into each, and the response that each must get.
 
 use std::time::Duration;
 
@@ -6,29 +6,30 @@ use serde_json::Value;
 
 use crate::{client, upstream::capture_url};
 
-/// When a cancelled call is cancelled.
-const PATIENCE: Duration = Duration::from_millis(80);
-/// Kinds repeat after so many calls, in an order that is mixed by a factor without a common divisor.
+/// How long after sending it the client cancels a call.
+const CANCEL_DELAY: Duration = Duration::from_millis(80);
+/// Number of calls after which the kinds repeat.
 const CYCLE: usize = 1_000;
-const MIXED_BY: usize = 617;
+/// Multiplier that spreads the kinds over a cycle; it has no common divisor with [`CYCLE`].
+const CYCLE_STEP: usize = 617;
 
-/// What happens to a call upstream.
+/// What the upstream does with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    Fine,
+    Immediate,
     Slow,
     ErrorOnce,
     RateLimitedOnce,
-    CutOnce,
-    HalfOnce,
+    DisconnectOnce,
+    TruncatedOnce,
     NotFound,
-    Garbage,
+    NotJson,
     ErrorAlways,
-    Hangs,
+    NoResponse,
     Cancelled,
 }
 
-/// What became of a call.
+/// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outcome {
     Link,
@@ -38,59 +39,59 @@ pub(crate) enum Outcome {
 
 impl Kind {
     pub(crate) const ALL: [Self; 11] = [
-        Self::Fine,
+        Self::Immediate,
         Self::Slow,
         Self::ErrorOnce,
         Self::RateLimitedOnce,
-        Self::CutOnce,
-        Self::HalfOnce,
+        Self::DisconnectOnce,
+        Self::TruncatedOnce,
         Self::NotFound,
-        Self::Garbage,
+        Self::NotJson,
         Self::ErrorAlways,
-        Self::Hangs,
+        Self::NoResponse,
         Self::Cancelled,
     ];
 
-    /// How many of a cycle's calls are of this kind, and what asks the upstream for it.
+    /// Number of calls of this kind per cycle, and the part of the session ID that selects it in the upstream.
     fn share(self) -> (usize, &'static str) {
         match self {
-            Self::Fine => (903, "fine"),
+            Self::Immediate => (903, "fine"),
             Self::Slow => (10, "slow-always"),
             Self::ErrorOnce => (25, "503-once"),
             Self::RateLimitedOnce => (10, "429-once"),
-            Self::CutOnce => (15, "cut-once"),
-            Self::HalfOnce => (5, "half-once"),
+            Self::DisconnectOnce => (15, "cut-once"),
+            Self::TruncatedOnce => (5, "half-once"),
             Self::NotFound => (10, "404-always"),
-            Self::Garbage => (5, "garbage-always"),
+            Self::NotJson => (5, "garbage-always"),
             Self::ErrorAlways => (5, "500-always"),
-            Self::Hangs => (2, "hang-always"),
+            Self::NoResponse => (2, "hang-always"),
             Self::Cancelled => (10, "hang-always"),
         }
     }
 
     pub(crate) fn label(self) -> &'static str {
         match self {
-            Self::Fine => "responds at once",
+            Self::Immediate => "responds immediately",
             Self::Slow => "responds after 50 ms",
-            Self::ErrorOnce => "responds 503 once, then 200",
-            Self::RateLimitedOnce => "responds 429 once, then 200",
-            Self::CutOnce => "closes the connection once, then responds",
-            Self::HalfOnce => "sends half a response once, then a whole one",
-            Self::NotFound => "responds 404",
-            Self::Garbage => "responds with something other than JSON",
-            Self::ErrorAlways => "responds 500 every time",
-            Self::Hangs => "never responds",
-            Self::Cancelled => "never responds, and the client cancels after 80 ms",
+            Self::ErrorOnce => "returns 503 once, then succeeds",
+            Self::RateLimitedOnce => "returns 429 once, then succeeds",
+            Self::DisconnectOnce => "closes the connection once, then succeeds",
+            Self::TruncatedOnce => "sends half a response once, then succeeds",
+            Self::NotFound => "returns 404",
+            Self::NotJson => "returns a body that is not JSON",
+            Self::ErrorAlways => "always returns 500",
+            Self::NoResponse => "never responds",
+            Self::Cancelled => "never responds; the client cancels after 80 ms",
         }
     }
 
-    /// What the agent must read of it, where there can be no link.
+    /// The text that the error must contain, if the call cannot succeed.
     fn error(self) -> Option<&'static str> {
         match self {
             Self::NotFound => Some("(404 not_found)"),
-            Self::Garbage => Some("is not JSON"),
+            Self::NotJson => Some("is not JSON"),
             Self::ErrorAlways => Some("(500 unavailable)"),
-            Self::Hangs => Some("did not respond in time"),
+            Self::NoResponse => Some("did not respond in time"),
             _ => None,
         }
     }
@@ -105,14 +106,14 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn number(number: usize) -> Self {
-        let mut place = number * MIXED_BY % CYCLE;
+        let mut position = number * CYCLE_STEP % CYCLE;
         let kind = Kind::ALL.into_iter().find(|kind| {
             let (share, _) = kind.share();
-            let found = place < share;
-            place = place.saturating_sub(share);
+            let found = position < share;
+            position = position.saturating_sub(share);
             found
         });
-        let kind = kind.expect("shares that make a whole");
+        let kind = kind.expect("shares that add up to a cycle");
         Self { id: number, kind, session_id: format!("ses_{}_{number}", kind.share().1) }
     }
 
@@ -120,28 +121,28 @@ impl Call {
         client::call(self.id, &self.session_id)
     }
 
-    /// When the client gives up, if it does.
-    pub(crate) fn patience(&self) -> Option<Duration> {
-        (self.kind == Kind::Cancelled).then_some(PATIENCE)
+    /// When the client cancels the call, if it does.
+    pub(crate) fn cancel_after(&self) -> Option<Duration> {
+        (self.kind == Kind::Cancelled).then_some(CANCEL_DELAY)
     }
 
-    /// Whether the answer is the right one for this call and no other.
-    pub(crate) fn check(&self, answer: Result<Option<Vec<u8>>, String>) -> Result<Outcome, String> {
+    /// Checks that the response belongs to this call and is what its kind requires.
+    pub(crate) fn check(&self, response: Result<Option<Vec<u8>>, String>) -> Result<Outcome, String> {
         let wrong = |what: &str| Err(format!("{} ({:?}): {what}", self.session_id, self.kind));
-        let answer = match answer {
-            Ok(Some(answer)) => answer,
+        let response = match response {
+            Ok(Some(response)) => response,
             Ok(None) if self.kind == Kind::Cancelled => return Ok(Outcome::Cancelled),
-            Ok(None) => return wrong("no answer"),
+            Ok(None) => return wrong("no response"),
             Err(error) => return wrong(&error),
         };
-        let Ok(value) = serde_json::from_slice::<Value>(&answer) else { return wrong("an answer that is no JSON") };
+        let Ok(value) = serde_json::from_slice::<Value>(&response) else { return wrong("a response that is not JSON") };
         let result = &value["result"];
         let text = result["content"][0]["text"].as_str().unwrap_or_default();
         if value["id"] != self.id {
-            return wrong("another call's answer");
+            return wrong("another call's response");
         }
         match self.kind.error() {
-            Some(expected) if result["isError"] == true && text.contains(expected) => Ok(Outcome::Error),
+            Some(fragment) if result["isError"] == true && text.contains(fragment) => Ok(Outcome::Error),
             None if result["isError"] == false => {
                 let (link, fields) = (capture_url(&self.session_id), &result["structuredContent"]);
                 let own = fields["id"] == self.session_id.as_str()

@@ -1,4 +1,4 @@
-//! Ways to have many calls outstanding: all over one stdio, or a connection for each.
+//! Keeps many calls in flight: all over the same stdio streams, or each over its own connection.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,26 +18,26 @@ use crate::{
     server::Server,
 };
 
-/// After that, an answer counts as lost.
-const LOST: Duration = Duration::from_secs(30);
+/// How long to wait for a response before it counts as lost.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What stands between the calls and the server.
+/// A client connected to the server.
 pub(crate) enum Slots {
-    Stdio(Arc<Switchboard>),
+    Stdio(Arc<Dispatcher>),
     Http(String),
 }
 
-/// A place for one call at a time.
+/// Makes one call at a time.
 pub(crate) enum Slot {
-    Stdio(Arc<Switchboard>),
+    Stdio(Arc<Dispatcher>),
     Http(String, Option<Http>),
 }
 
-/// Brings each answer that comes over stdio to the call that waits for it.
-pub(crate) struct Switchboard {
+/// Sends each response from stdio to the call that waits for it.
+pub(crate) struct Dispatcher {
     messages: mpsc::UnboundedSender<String>,
     waiting: Mutex<HashMap<usize, oneshot::Sender<Vec<u8>>>>,
-    given_up: Mutex<HashSet<usize>>,
+    cancelled: Mutex<HashSet<usize>>,
     unexpected: Mutex<Vec<String>>,
 }
 
@@ -47,67 +47,67 @@ impl Slots {
         let mut client = Client::connect(server).await;
         client.initialize().await;
         match client.into_stdio() {
-            Ok(stdio) => Self::Stdio(Switchboard::start(stdio)),
+            Ok(stdio) => Self::Stdio(Dispatcher::start(stdio)),
             Err(address) => Self::Http(address),
         }
     }
 
     pub(crate) fn slot(&self) -> Slot {
         match self {
-            Self::Stdio(switchboard) => Slot::Stdio(switchboard.clone()),
+            Self::Stdio(dispatcher) => Slot::Stdio(dispatcher.clone()),
             Self::Http(address) => Slot::Http(address.clone(), None),
         }
     }
 
-    /// Responses to no request.
+    /// Messages for which no call was waiting.
     pub(crate) fn unexpected(&self) -> Vec<String> {
         match self {
-            Self::Stdio(switchboard) => switchboard.unexpected.lock().unwrap().clone(),
+            Self::Stdio(dispatcher) => dispatcher.unexpected.lock().unwrap().clone(),
             Self::Http(_) => Vec::new(),
         }
     }
 }
 
 impl Slot {
-    /// The call's answer; none where the client gave up.
-    pub(crate) async fn exchange(&mut self, call: &Call) -> Result<Option<Vec<u8>>, String> {
-        let exchange = async {
+    /// Returns the call's response, or `None` if the client cancelled it.
+    pub(crate) async fn send(&mut self, call: &Call) -> Result<Option<Vec<u8>>, String> {
+        let send = async {
             match self {
-                Self::Stdio(switchboard) => switchboard.exchange(call).await,
+                Self::Stdio(dispatcher) => dispatcher.send(call).await,
                 Self::Http(address, connection) => over_http(address, connection, call).await,
             }
         };
-        timeout(LOST, exchange).await.unwrap_or_else(|_| Err("lost".to_owned()))
+        timeout(RESPONSE_TIMEOUT, send).await.unwrap_or_else(|_| Err("lost".to_owned()))
     }
 }
 
-/// Whoever gives up over HTTP closes the connection.
+/// Sends a call over HTTP, where closing the connection cancels it.
 async fn over_http(address: &str, kept: &mut Option<Http>, call: &Call) -> Result<Option<Vec<u8>>, String> {
-    let text = |error: std::io::Error| error.to_string();
+    let to_text = |error: std::io::Error| error.to_string();
     let mut connection = match kept.take() {
         Some(connection) => connection,
-        None => Http::connect(address).await.map_err(text)?,
+        None => Http::connect(address).await.map_err(to_text)?,
     };
-    connection.send(&call.message()).await.map_err(text)?;
-    if let Some(patience) = call.patience() {
-        sleep(patience).await;
+    connection.send(&call.message()).await.map_err(to_text)?;
+    if let Some(cancel_after) = call.cancel_after() {
+        sleep(cancel_after).await;
         return Ok(None);
     }
-    let (status, body) = connection.receive().await.map_err(text)?;
+    let (status, body) = connection.receive().await.map_err(to_text)?;
     *kept = Some(connection);
     if status == 200 { Ok(Some(body)) } else { Err(format!("HTTP status {status}")) }
 }
 
-impl Switchboard {
+impl Dispatcher {
     fn start(mut stdio: Stdio) -> Arc<Self> {
         let (messages, mut to_send) = mpsc::unbounded_channel::<String>();
-        let switchboard = Arc::new(Self {
+        let dispatcher = Arc::new(Self {
             messages,
             waiting: Mutex::default(),
-            given_up: Mutex::default(),
+            cancelled: Mutex::default(),
             unexpected: Mutex::default(),
         });
-        let receiving = Arc::downgrade(&switchboard);
+        let receiving = Arc::downgrade(&dispatcher);
         tokio::spawn(async move {
             loop {
                 tokio::select! {
@@ -116,13 +116,13 @@ impl Switchboard {
                         None => return,
                     },
                     line = stdio.line() => match (line, receiving.upgrade()) {
-                        (Some(line), Some(switchboard)) => switchboard.deliver(line),
+                        (Some(line), Some(dispatcher)) => dispatcher.deliver(line),
                         _ => return,
                     },
                 }
             }
         });
-        switchboard
+        dispatcher
     }
 
     fn deliver(&self, line: Vec<u8>) {
@@ -131,28 +131,30 @@ impl Switchboard {
         let waiting = id.and_then(|id| self.waiting.lock().unwrap().remove(&id));
         match waiting {
             Some(waiting) => _ = waiting.send(line),
-            // A call that was given up may be answered once.
-            None if id.is_some_and(|id| self.given_up.lock().unwrap().remove(&id)) => {}
-            None => self.unexpected.lock().unwrap().push(format!("no request for {value}")),
+            // A cancelled call may still get one response.
+            None if id.is_some_and(|id| self.cancelled.lock().unwrap().remove(&id)) => {}
+            None => self.unexpected.lock().unwrap().push(format!("no call waits for {value}")),
         }
     }
 
-    async fn exchange(&self, call: &Call) -> Result<Option<Vec<u8>>, String> {
-        let (answered, answer) = oneshot::channel();
-        self.waiting.lock().unwrap().insert(call.id, answered);
-        self.send(&call.message())?;
-        let Some(patience) = call.patience() else {
-            return answer.await.map(Some).map_err(|_| "the server has ended".into());
+    async fn send(&self, call: &Call) -> Result<Option<Vec<u8>>, String> {
+        let (sender, response) = oneshot::channel();
+        self.waiting.lock().unwrap().insert(call.id, sender);
+        self.write(&call.message())?;
+        let Some(cancel_after) = call.cancel_after() else {
+            return response.await.map(Some).map_err(|_| "the server has exited".into());
         };
-        sleep(patience).await;
+        sleep(cancel_after).await;
         self.waiting.lock().unwrap().remove(&call.id);
-        self.given_up.lock().unwrap().insert(call.id);
+        self.cancelled.lock().unwrap().insert(call.id);
         let id = call.id;
-        self.send(&format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#))?;
+        self.write(&format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#
+        ))?;
         Ok(None)
     }
 
-    fn send(&self, message: &str) -> Result<(), String> {
-        self.messages.send(format!("{message}\n")).map_err(|_| "the server has ended".to_owned())
+    fn write(&self, message: &str) -> Result<(), String> {
+        self.messages.send(format!("{message}\n")).map_err(|_| "the server has exited".to_owned())
     }
 }
