@@ -33,8 +33,13 @@ function offerAgain() {
   show("failure");
   show("again-button", way && texts.newLink);
   show("again-hint", !way && texts.requestItYourself);
+  adviseOnAgain();
+}
+
+// What the session's progress makes of the offer. Whoever has submitted has nothing to do.
+function adviseOnAgain() {
   element("ask-first").hidden = state.stage !== "started";
-  element("again").hidden = state.stage === "submitted"; // the person has nothing to do
+  element("again").hidden = state.stage === "submitted";
 }
 
 // Each way returns why it failed, if it did.
@@ -99,6 +104,7 @@ function onToolResult(result) {
 
 function onToolCancelled({ reason }) {
   const why = typeof reason === "string" ? short(reason, 300) : "";
+  forgetProgress();
   showMessage("cancelled", texts.cancelledTitle, texts.cancelled(why));
   offerAgain();
 }

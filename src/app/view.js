@@ -46,11 +46,17 @@ function showHead(title, session, environment, kind) {
   element("session").hidden = !session;
 }
 
-function showLink(answer) {
-  Object.assign(state, { answer, stage: undefined });
+function forgetProgress() {
+  progress.stop();
+  state.stage = undefined;
   element("progress").hidden = true;
+}
+
+function showLink(answer) {
+  forgetProgress();
+  state.answer = answer;
   say("");
-  progress.follow(state.capabilities.serverTools ? answer : {}, showProgress);
+  progress.follow(isObject(state.capabilities.serverTools) ? answer : {}, showProgress);
   if (answer.expiresAt <= Date.now()) return showExpired();
 
   showHead(texts.captureLink, answer.session, answer.environment, "link");
@@ -93,10 +99,9 @@ function showExpired() {
 }
 
 function showNoLink(text) {
-  progress.stop();
+  forgetProgress();
   state.answer = undefined;
   say("");
-  element("progress").hidden = true;
   showMessage("failed", texts.noLinkTitle, text || texts.noLinkInAnswer, text ? "en" : language);
   announce(texts.noLink);
 }
@@ -115,7 +120,8 @@ function showProgress(status) {
   if (stage === "completed") showMessage("ended", texts.completedTitle, texts.completedText);
   if (stage === "failed") showMessage("failed", texts.failedTitle, texts.failedText);
   if (stage === "expired") showMessage("expired", texts.linkExpired, texts.sessionHasExpired);
-  if (stage === "expired" || !element("again").hidden) offerAgain();
+  if (stage === "expired") offerAgain();
+  else if (!element("again").hidden) adviseOnAgain();
   announce(`${texts.progress}: ${words}`);
 }
 

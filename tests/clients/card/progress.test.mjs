@@ -148,6 +148,27 @@ test("stops two minutes after the link's expiry", async (t) => {
   assert.equal(await host.pass(2 * MINUTE), 0);
 });
 
+test("does not offer again what was asked for, whatever becomes of the session", async (t) => {
+  const capabilities = { serverTools: {}, message: { text: {} } };
+  const host = await following(t, [session("pending"), session("capturing")], { capabilities });
+  await host.pass(5 * SECOND);
+  await host.page.clock.fastForward(20 * MINUTE);
+  await again(host.card).click();
+  await shows(host.card, "The assistant has been asked for a new link.");
+  await host.pass(30 * SECOND);
+  await shows(host.card, "In progress (capturing)");
+  assert.equal(await again(host.card).isVisible(), false);
+});
+
+test("stops when the next call is cancelled", async (t) => {
+  const host = await following(t, [session("pending")]);
+  await host.pass(5 * SECOND);
+  await host.send("sendToolCancelled", { reason: "user action" });
+  await shows(host.card, "The call was cancelled (user action).");
+  assert.equal(await host.card.locator("#progress").isVisible(), false);
+  assert.equal(await host.pass(20 * SECOND), 0);
+});
+
 test("offers no new link to a person who has submitted", async (t) => {
   const host = await following(t, [session("processing")]);
   await host.pass(5 * SECOND);
