@@ -190,3 +190,15 @@ pub(super) const CALLS_PER_MINUTE: u32 = 300;
 
 /// Undocumented: the values of `plan`, and how `quotas` is filled. Assumed: this name, and no quotas.
 pub(super) const PLAN: &str = "free";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiry_is_in_whole_seconds_and_never_before_the_lifetime_is_over() {
+        let now = Timestamp::new(10, 1).unwrap();
+        assert_eq!(expiry(now, SignedDuration::from_secs(1)).to_string(), "1970-01-01T00:00:12Z");
+        assert_eq!(expiry(now, SignedDuration::MAX), Timestamp::MAX);
+    }
+}

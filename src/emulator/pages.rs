@@ -89,7 +89,7 @@ pub(super) async fn step(
     path: Result<Path<(String, Step)>, PathRejection>,
 ) -> Response {
     let Ok(Path((token, step))) = path else { return not_found().await };
-    match service.state().sessions.take(&token, step, Timestamp::now()) {
+    match service.state().sessions.advance(&token, step, Timestamp::now()) {
         Ok(state) => {
             let content = format!("<p>The session's status is <code>{}</code>.</p>", state.as_str());
             page(StatusCode::OK, "The session goes on", &(content + &steps(&token, state)))

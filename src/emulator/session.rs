@@ -141,7 +141,7 @@ impl Session {
     }
 
     /// Takes a step if it is possible now, and returns the state.
-    pub(super) fn take(&mut self, step: Step, now: Timestamp) -> State {
+    pub(super) fn advance(&mut self, step: Step, now: Timestamp) -> State {
         self.change(after_step(self.state, step).unwrap_or(self.state), now);
         self.state
     }
