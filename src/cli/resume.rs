@@ -40,8 +40,7 @@ pub(super) async fn run(flags: &Resume, config: &Config) -> anyhow::Result<ExitC
         require_stdout("the new link would be lost; nothing was sent, and the session was not resumed")?;
     }
     let state = config.server_state();
-    let span = tracing::error_span!("call", session_id = Empty);
-    match call::<ResumeSession>(arguments, &state, &config.caller).instrument(span).await {
+    match call::<ResumeSession>(arguments, &state, &config.caller).await {
         Ok(mut link) => {
             if flags.json {
                 // The endpoint's five fields, whatever agents are given.
@@ -78,11 +77,14 @@ pub(super) async fn call<T: Tool>(
     state: &ServerState,
     caller: &Caller,
 ) -> Result<T::Output, ToolError> {
-    let call = match prepare::<T, T::Output>(arguments, state, caller, Arrival::now())? {
-        Prepared::Ready(call) => call,
-        Prepared::Unconfirmed(call) => call.confirmed(Consent::Typed),
+    let call = async {
+        let call = match prepare::<T, T::Output>(arguments, state, caller, Arrival::now())? {
+            Prepared::Ready(call) => call,
+            Prepared::Unconfirmed(call) => call.confirmed(Consent::Typed),
+        };
+        call.send(&report_retry).await
     };
-    call.send(&report_retry).await
+    call.instrument(tracing::error_span!("call", session_id = Empty)).await
 }
 
 fn report_retry(retry: &Retry) {

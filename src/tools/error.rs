@@ -16,7 +16,7 @@ use crate::{
     verifa::{Error, ErrorResponse, Failure},
 };
 
-/// The name in an error's `_meta` that tells programs when to repeat the call.
+/// The name in an error's `_meta` that tells programs when to repeat the call, in whole seconds.
 const RETRY_META_KEY: &str = "io.github.verifa-mcp/retry";
 /// After a fault that may pass.
 const RETRY_AFTER_FAULT: Duration = Duration::from_secs(60);
@@ -92,7 +92,9 @@ impl ToolError {
     /// The result of the tool call. The request's id, if it has one, helps an operator to find it in the logs.
     pub(crate) fn into_result(self, request_id: Option<&str>) -> CallToolResult {
         let id = request_id.map(|id| format!("\nRequest id: {id}")).unwrap_or_default();
-        let retry = self.retry_after.map(|delay| json!({"after_seconds": delay.as_secs_f64().ceil()}));
+        let retry = self
+            .retry_after
+            .map(|delay| json!({"after_seconds": delay.as_secs() + u64::from(delay.subsec_nanos() > 0)}));
         let meta = retry.map(|retry| MetaObject(JsonObject::from_iter([(RETRY_META_KEY.to_owned(), retry)])));
         CallToolResult::error(vec![ContentBlock::text(self.text + &id)]).with_meta(meta)
     }
