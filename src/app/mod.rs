@@ -1,7 +1,8 @@
 //! What the person sees: the card, an MCP App that shows a capture link, for hosts that show such things.
 //!
 //! It is one HTML file without any need of a network, put together here from its markup, style and script. It holds no
-//! data of anybody: the host hands it each tool's result. Knows nothing of tools and of Verifa.
+//! data of anybody: the host hands it each tool's result. Its scripts know the fields of results and Verifa's statuses;
+//! this module knows nothing of tools and of Verifa.
 
 use std::sync::LazyLock;
 
@@ -51,7 +52,7 @@ pub(crate) fn tool_meta() -> MetaObject {
 pub(crate) fn resource() -> Resource {
     Resource::new(URI, "capture-link")
         .with_title("Capture link card")
-        .with_description("Shows a capture link with its QR code and a countdown, in hosts that support MCP Apps.")
+        .with_description("Shows a capture link with its QR code, a countdown and the session's status, in hosts that support MCP Apps.")
         .with_mime_type(MIME_TYPE)
         .with_meta(meta())
 }

@@ -379,12 +379,12 @@ pub(crate) async fn fetch(url: &str) -> reqwest::Response {
     http_client().build().unwrap().get(url).send().await.unwrap()
 }
 
-/// The text of a tool's result.
 /// The names in the answer to `tools/list`.
 pub(crate) fn tool_names(answer: &Value) -> Vec<&str> {
     answer["result"]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect()
 }
 
+/// The text of a tool's result.
 pub(crate) fn text(result: &Value) -> &str {
     result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text: {result}"))
 }
