@@ -150,9 +150,11 @@ test("stops two minutes after the link's expiry", async (t) => {
 
 test("does not offer again what was asked for, whatever becomes of the session", async (t) => {
   const capabilities = { serverTools: {}, message: { text: {} } };
-  const host = await following(t, [session("pending"), session("capturing")], { capabilities });
+  const statuses = ["pending", "pending", "capturing"];
+  const host = await following(t, statuses.map(session), { capabilities });
   await host.pass(5 * SECOND);
   await host.page.clock.fastForward(20 * MINUTE);
+  await host.pass(SECOND);
   await again(host.card).click();
   await shows(host.card, "The assistant has been asked for a new link.");
   await host.pass(30 * SECOND);
